@@ -18,6 +18,7 @@ from application import proofs
 from application.charges import Charges
 from application.commands import HANDLERS, Command, CommandResult
 from application.idempotency import KeyedHash, KeyScope, answer_again, operation_id_of, record_of, scope_of
+from application.known_roots import KnownRoots
 from application.ports import (
     Busy,
     Clock,
@@ -94,8 +95,10 @@ class Bus:
         self._in_flight: set[bytes] = set()
         self._locks = StreamLocks()
 
-    async def send(self, command: Command[R], context: CommandContext) -> CommandResult[R]:
-        """Carry out `command` once.
+    async def send(
+        self, command: Command[R], context: CommandContext, known: KnownRoots | None = None
+    ) -> CommandResult[R]:
+        """Carry out `command` once. `known`: aggregates that the sender has loaded, and of which others may be newer.
 
         Raises:
             Refusal: a rule refused the command; nothing was written. Among them are InFlight, KeyReused, AnswerExpired,
@@ -104,7 +107,7 @@ class Bus:
             Unavailable: a server does not answer; nothing was written.
             OutcomeUnknown: events may have been written; a repeat with the same Idempotency-Key finds out.
         """
-        run = _Run(command, context)
+        run = _Run(command, context, known or KnownRoots())
         started = perf_counter()
         outcome = "error"
         try:
@@ -207,7 +210,7 @@ class Bus:
         registration = HANDLERS[type(run.command)]
         clock = StoppedClock(self._clock)
         check = precondition_check(run.command, registration.answer, run.context, clock)
-        unit = UnitOfWork(self._events, clock, check, run.context.actor)
+        unit = UnitOfWork(self._events, clock, check, run.context.actor, run.known)
         run.concerned = unit.loaded
         own = {**self._ports, "store": unit, "actor": run.context.actor, "clock": clock}
         context = run.context
@@ -215,7 +218,14 @@ class Bus:
         own["proof"], own["charges"] = run.proof, charges
         if "operation_id" in registration.ports:
             own["operation_id"] = self._operation_id(run)
-        answer = await registration.handler(run.command, **registration.arguments(own))
+        try:
+            answer = await registration.handler(run.command, **registration.arguments(own))
+        except Refusal:
+            if unit.assumed:
+                raise VersionConflict([*unit.assumed]) from None
+            raise
+        if not unit.is_sure:
+            raise VersionConflict([*unit.assumed])
         run.concerned = unit.saved
         events, scope = unit.events, run.scope
         run.erased = any(root.erased for root in unit.loaded) or any(event.erases for event in events)
@@ -231,6 +241,7 @@ class Bus:
         if isinstance(appended, StoredResponse):
             assert scope is not None
             return await self._replay(run, scope, appended)
+        run.known.keep(*unit.checked)
         run.changed, run.revocations, run.endings = bool(events), revoked_by(events, appended), endings_of(events)
         return CommandResult(answer, appended)
 
@@ -252,6 +263,7 @@ class _Run(Generic[R]):
 
     command: Command[R]
     context: CommandContext
+    known: KnownRoots
     scope: KeyScope | None = None
     attempts: int = 0
     found: bool = False

@@ -6,6 +6,7 @@ from typing import cast
 from uuid import UUID
 
 from application.admission import admit
+from application.known_roots import KnownRoots
 from application.ports import A, Actor, Clock, EventStore
 from domain.kernel import Claim, NotFound, Root
 
@@ -28,6 +29,7 @@ class UnitOfWork:
     """Implements `ports.Store`: loads from the event store, and keeps staged aggregates for one append.
 
     `check` sees each aggregate that is loaded in its current version, and may refuse it. `actor`: the command's.
+    `known`: aggregates to begin with in place of loads.
     """
 
     def __init__(
@@ -36,16 +38,20 @@ class UnitOfWork:
         clock: Clock,
         check: Callable[[Root], None] | None = None,
         actor: Actor | None = None,
+        known: KnownRoots | None = None,
     ) -> None:
         self._events = events
         self._clock = clock
         self._check = check
         self._actor = actor
+        self._known = known or KnownRoots()
+        self.assumed: set[UUID] = set()
+        """The streams of known aggregates that the command got. They may have changed since."""
         self.loaded: list[Root] = []
         self.saved: list[Root] = []
         self.staged: list[Root] = []
         self.judged_by: dict[UUID, int] = {}
-        """The versions of the streams that were asked for the actor's roles."""
+        """The versions of the streams by which the changes are judged, such as those asked for the actor's roles."""
 
     @property
     def main(self) -> Root | None:
@@ -56,6 +62,17 @@ class UnitOfWork:
     def events(self) -> list[Root.Event]:
         """The pending events of the staged aggregates."""
         return [cast(Root.Event, event) for root in self.staged for event in root.pending_events]
+
+    @property
+    def checked(self) -> list[Root]:
+        """The loaded aggregates whose versions the append checks."""
+        ids = {*self.judged_by, *(root.id for root in self.staged)}
+        return [root for root in self.loaded if root.id in ids]
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the append checks all that was assumed."""
+        return self.assumed <= {root.id for root in self.checked}
 
     def current(self, kind: type[A], id: UUID) -> A:
         """Return an aggregate as the command leaves it.
@@ -70,7 +87,11 @@ class UnitOfWork:
 
     async def get(self, kind: type[A], id: UUID, *, version: int | None = None) -> A:
         """See `ports.Store.get`."""
-        root = _found(kind, await self._events.load(kind, id, version=version))
+        root = self._known.take(kind, id) if version is None else None
+        if root is None:
+            root = _found(kind, await self._events.load(kind, id, version=version))
+        else:
+            self.assumed.add(id)
         if version is None:  # who may do what, and to which state, is judged by the present one
             for lender in await admit(root, self._actor, self._events, self._clock()):
                 self.judged_by.setdefault(lender.id, lender.version)
@@ -83,6 +104,12 @@ class UnitOfWork:
         """See `ports.Store.shell`."""
         root = _found(kind, await self._events.shell(kind, id))
         self.loaded.append(root)
+        return root
+
+    async def basis(self, kind: type[A], id: UUID) -> A | None:
+        """See `ports.Store.basis`."""
+        root = await self._events.load(kind, id)
+        self.judged_by[id] = 0 if root is None else root.version
         return root
 
     async def claimed_by(self, claim: Claim) -> UUID | None:

@@ -101,6 +101,7 @@ IMPERSONAL_TABLES = frozenset(
         "projections",
         "relays",
         "session_cuts",
+        "siem_checkpoint",
     }
 )
 """Tables of positions, names, times, states, key ids of our own, ids of streams, hashes of stored bytes; and tables
@@ -163,9 +164,10 @@ MEMORY = {
 
 FILES = {
     "postgres": PersonalDataPlace(
-        "the tables above",
+        "the tables above; and those of a replay with personal fields (`palimpsest audit replay --unseal`)",
         _NO_EXPORT,
-        "as the tables; bytes of deleted rows and of the write-ahead log stay until PostgreSQL reuses them",
+        "as the tables, and an answer waits until such a replay is dropped; bytes of deleted rows and of the "
+        "write-ahead log stay until PostgreSQL reuses them",
         frozenset({"*"}),
     ),
     "redis": PersonalDataPlace(
@@ -180,9 +182,9 @@ FILES = {
         frozenset({"*"}),
     ),
     "files": PersonalDataPlace(
-        "what is stored through the port Files, here or in a bucket; nothing stores any yet",
-        "by what stores them",
-        "by what stores them",
+        "what is stored through the port Files, here or in a bucket: the list of erasures, with ids and times",
+        "not exported: it says which ids were erased, and when",
+        "never: it must outlive each backup of the database",
         frozenset({"*"}),
     ),
     "*.log": PersonalDataPlace("ids of users and paths, no words of people", _NO_EXPORT, "by the log rotation"),

@@ -238,6 +238,8 @@ ROLE_MODELS = (*ROLES_OF_OTHERS_MODELS, "user_profile")
 @reads("document", *ROLE_MODELS)
 async def document_access(rows: ReadStore, actor: Actor, document_id: UUID, owner: Party) -> Access:
     """Return the actor's access to a document with this owner."""
+    if _owns(actor, owner):
+        return Access("owner")
     roles = await roles_on(rows, actor, document_id, owner)
     return Access(DOCUMENT.highest(each.role for each in roles), any(each.unused for each in roles))
 
@@ -245,11 +247,15 @@ async def document_access(rows: ReadStore, actor: Actor, document_id: UUID, owne
 @reads("document", *ROLE_MODELS)
 async def roles_on(rows: ReadStore, actor: Actor, document_id: UUID, owner: Party) -> list[HeldRole]:
     """Return the actor's roles on a document with this owner, each with its reason."""
-    if owner == Party("user", actor.user_id):
+    if _owns(actor, owner):
         return [HeldRole("owner", "owner")]
     params = {"id": document_id, "user_id": actor.user_id, "address_id": actor.address_id}
     owner_ids = {"owner_id": owner.id if owner.kind == "user" else None, "team_id": team_of(owner)}
     return await rows.all(HeldRole, ROLES_ON_ONE, params | owner_ids)
+
+
+def _owns(actor: Actor, owner: Party) -> bool:
+    return owner.kind == "user" and owner.id == actor.user_id
 
 
 @reads("document", *ROLES_OF_OTHERS_MODELS)

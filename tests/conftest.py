@@ -4,7 +4,9 @@ import gc
 import logging
 import os
 import socket
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -133,8 +135,10 @@ def kafka() -> Iterator[EmbeddedKafka]:
 
     They stay to the end, thousands of partitions, each with some 70 KB of heap: with 256 MB the broker ended itself.
     """
-    with brokers.own_kafka(None, 1024) as broker:
+    folder = Path(tempfile.mkdtemp(prefix="palimpsest-"))
+    with brokers.own_kafka(folder, 1024) as broker:
         yield broker
+    servers.remove_meanwhile(folder)
 
 
 @pytest.fixture

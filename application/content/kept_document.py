@@ -7,6 +7,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from application.commands import Command, handles
+from application.held_subjects import is_held
 from application.jobs import ScheduledJob, performs, report_unread
 from application.lookup import find
 from application.ports import Clock, KeptDocuments, NotSettled, SendAsSystem, Store, Unreadable
@@ -53,6 +54,8 @@ class ArchiveUnchangedDocuments(ScheduledJob, frozen=True, kw_only=True):
 @handles
 async def erase_trashed_document(cmd: EraseTrashedDocument, store: Store, clock: Clock) -> None:
     document = await store.get(Document, cmd.id)
+    if await is_held(store, document.owner.id):
+        return
     erase_if_due(document, now=clock())
     store.save(document)
     if document.erased and (links := await find(store, ShareLinks, ShareLinks.id_of(document.id))) is not None:

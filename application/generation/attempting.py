@@ -12,6 +12,7 @@ from application.generation.attempts import EndAttempt, RecordAnswer, TextUse, V
 from application.generation.canary import RulesLeaked
 from application.generation.moderating import TextRefusal, WithholdText, judge_text
 from application.generation.stopping import to_its_end
+from application.known_roots import KnownRoots
 from application.ports import (
     AnswerCut,
     AnswerEnd,
@@ -40,7 +41,7 @@ JudgedOutcome = TextOutcome | TextRefusal
 
 
 class Attempt:
-    """An attempt that has started. `job_key`: the effect key of its job.
+    """An attempt that has started. `job_key`: the effect key of its job; `known`: what the job has loaded.
 
     `has_refused`: it has ended without a text, and some of what was written is refused.
     """
@@ -53,6 +54,7 @@ class Attempt:
         prompt_tokens: int,
         tokens: TokenCounter,
         send: SendAsUser,
+        known: KnownRoots,
     ) -> None:
         self.number = number
         self.has_refused = False
@@ -62,6 +64,7 @@ class Attempt:
         self._generation = generation
         self._tokens = tokens
         self._send = send
+        self._known = known
 
     async def make(self, provider: Provider, moderation: Moderation, answering: Answering, prompt: Prompt) -> None:
         """Let the provider write.
@@ -186,10 +189,10 @@ class Attempt:
         return bool((await self._store(command, "end")).is_open)
 
     async def _store(self, command: Command[Any], step: str) -> Any:
-        return await store(self._send, command, f"{self._key}:{step}", self._generation.asker_id)
+        return await store(self._send, command, f"{self._key}:{step}", self._generation.asker_id, self._known)
 
 
-async def store(send: SendAsUser, command: Command[Any], key: str, user_id: UUID) -> Any:
+async def store(send: SendAsUser, command: Command[Any], key: str, user_id: UUID, known: KnownRoots) -> Any:
     """Send a command, again and again during a short outage.
 
     An attempt whose start is not known here, or whose text is not stored, costs money for nothing.
@@ -199,10 +202,10 @@ async def store(send: SendAsUser, command: Command[Any], key: str, user_id: UUID
     """
     for pause in STORE_PAUSES:
         try:
-            return await send(command, key, user_id)
+            return await send(command, key, user_id, known)
         except (Unavailable, Busy, InFlight):
             await asyncio.sleep(pause)
-    return await send(command, key, user_id)
+    return await send(command, key, user_id, known)
 
 
 async def count(tokens: TokenCounter, text: str) -> int:

@@ -12,6 +12,7 @@ from application.generation.choosing import choose
 from application.generation.paying import budget_of, settle_up
 from application.generation.queueing import GenerateText
 from application.generation.sources import read_sources
+from application.held_subjects import require_not_held
 from application.ports import Actor, Clock, EventStore, JobQueue, Store, Unavailable
 from application.views import view_maker
 from domain.billing.subscription import Plan
@@ -243,6 +244,7 @@ async def discard_draft(cmd: DiscardDraft, store: Store, actor: Actor, clock: Cl
 @handles
 async def delete_generation(cmd: DeleteGeneration, store: Store, actor: Actor, clock: Clock) -> None:
     generation = await load_own(store, cmd.id, actor)
+    await require_not_held(store, actor.user_id)
     delete(generation, by=actor, now=clock())
     store.save(generation)
 

@@ -24,6 +24,7 @@ from application.generation.sources import texts_of_sources
 from application.generation.stopping import to_its_end
 from application.idempotency import KeyedHash
 from application.jobs import ScheduledJob, performs, report_unread
+from application.known_roots import KnownRoots
 from application.ports import (
     AttemptText,
     Clock,
@@ -108,7 +109,7 @@ async def generate_text(
     model = await _model_of(job, generation, provider, queue)
     if model is None:
         return
-    lost_tokens = await _lost_tokens(generation, partial_texts, tokens)
+    lost_tokens, last = await _lost_tokens(generation, partial_texts, tokens), generation.attempt
     canary = canary_of(digests, generation.id)
     plan = await _planned(generation, canary, events, moderation, model)
     attempt = await _started_unless_stopped(_started(job, generation, plan, lost_tokens, model, tokens, send_as_user))
@@ -121,8 +122,7 @@ async def generate_text(
             if attempt.has_refused:
                 await partial_texts.remove(job.generation_id, attempt.number)
             raise
-    last = generation.attempt if attempt is None else attempt.number
-    await partial_texts.remove(job.generation_id, last)
+    await partial_texts.remove(job.generation_id, last if attempt is None else attempt.number)
 
 
 async def _lost_tokens(generation: Generation, partial_texts: PartialTexts, tokens: TokenCounter) -> int:
@@ -137,9 +137,13 @@ async def _lost_tokens(generation: Generation, partial_texts: PartialTexts, toke
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What is to be sent; None: nothing. `refused`: why it is not sent after all, and moderation's `categories`."""
+    """What is to be sent; None: nothing. `refused`: why it is not sent after all, and moderation's `categories`.
+
+    `document`: with which the prompt was made.
+    """
 
     prompt: Prompt | None = None
+    document: Document | None = None
     refused: RefusalReason | None = None
     categories: tuple[str, ...] = ()
 
@@ -182,25 +186,18 @@ async def _planned(
     generation: Generation, canary: str, events: EventStore, moderation: Moderation, model: str
 ) -> _Plan:
     """Return what the next attempt sends to a model, as things are now. Raises `Unavailable`."""
-    prompt = await _prompt_of(generation, canary, events)
-    if prompt is None:
+    document = await events.load(Document, generation.document_id) if generation.is_open else None
+    sources = None if document is None else await texts_of_sources(events, generation.sources)
+    if document is None or sources is None:
+        # The generation has ended, or a document of it was erased.
         return _Plan()
-    prompt = replace(prompt, model=model)
+    prompt = replace(prompt_of(generation, document, sources, canary), model=model)
     if categories := await judge_prompt(moderation, generation):
-        return _Plan(prompt, "unsafe_prompt", categories)
+        return _Plan(prompt, document, "unsafe_prompt", categories)
     if not generation.own_key:
-        return _Plan(prompt)
+        return _Plan(prompt, document)
     key = await used_key(events, generation.payer)
-    return _Plan(prompt, "own_key") if key is None else _Plan(replace(prompt, key=key.key))
-
-
-async def _prompt_of(generation: Generation, canary: str, events: EventStore) -> Prompt | None:
-    """Return what the model is to be asked; None: the generation has ended, or a document of it was erased."""
-    if not generation.is_open:
-        return None
-    document = await events.load(Document, generation.document_id)
-    sources = await texts_of_sources(events, generation.sources)
-    return None if document is None or sources is None else prompt_of(generation, document, sources, canary)
+    return _Plan(prompt, document, "own_key") if key is None else _Plan(replace(prompt, key=key.key), document)
 
 
 async def _started_unless_stopped(start: Coroutine[Any, Any, Attempt | None]) -> Attempt | None:
@@ -240,8 +237,9 @@ async def _started(
         categories=plan.categories,
         model=model,
     )
+    known = KnownRoots(generation, *([] if plan.document is None else [plan.document]))
     # By the version: a repeat of this try starts the same attempt, another try another one.
-    state = await store(send, command, f"{job.effect_key}:start:{generation.version}", generation.asker_id)
+    state = await store(send, command, f"{job.effect_key}:start:{generation.version}", generation.asker_id, known)
     if state.attempt is None:
         return None
-    return Attempt(job.effect_key, generation, state.attempt, prompt_tokens, tokens, send)
+    return Attempt(job.effect_key, generation, state.attempt, prompt_tokens, tokens, send, known)

@@ -11,6 +11,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from application.commands import Command, handles
+from application.held_subjects import is_held
 from application.identity.authentication import Authentication
 from application.identity.session_jobs import NewDeviceMail, ReportReuse
 from application.ports import (
@@ -121,10 +122,7 @@ async def log_in(
     if user.deletion_due is not None:
         entry = SecurityEntry("log_in", "refused", request_id, client, user.id, reason="deletion_pending")
         security_log.note(entry)
-        raise DeletionPending(
-            f"This account is to be deleted on {user.deletion_due:%Y-%m-%d}. Do you want to keep it? Then withdraw the "
-            "deletion with the same email address and password, and log in again."
-        )
+        raise DeletionPending(_until_when(user.deletion_due, held=await is_held(store, user.id)))
     id, version = new_id(), user.version
     if passwords.is_outdated(user.password_hash):
         user.rehash_password(password_hash=await passwords.hash(cmd.password), now=clock())
@@ -216,6 +214,17 @@ async def revoke_session(
 def session_over() -> SessionOver:
     """Return the refusal of a refresh token: the same for all reasons."""
     return SessionOver("The session has ended, or this is not its latest refresh token; log in again.")
+
+
+def _until_when(due: datetime, *, held: bool) -> str:
+    """Say to a user when their account is deleted, and how they keep it."""
+    when = f"This account is to be deleted on {due:%Y-%m-%d}."
+    if held:
+        when = "This account is to be deleted as soon as the law allows it, which requires us to keep it for now."
+    return (
+        f"{when} Do you want to keep it? Then withdraw the deletion with the same email address and password, and log "
+        "in again."
+    )
 
 
 async def _account(store: Store, session: Session) -> User | None:

@@ -46,6 +46,7 @@ from application.ports.feed import (
     Undecodable,
 )
 from application.ports.files import FileContent, FileExists, FileInfo, Files, NoSuchFile, RangeOutsideFile
+from application.ports.histories import EventTrace, HistoryFilter, TraceSlice
 from application.ports.holdings import HeldStream, Holdings
 from application.ports.kept_documents import KeptDocuments
 from application.ports.limits import MICROSECONDS, Bucket, BucketState, Decision, Limits, Quota
@@ -73,6 +74,7 @@ from application.ports.provider import (
 from application.ports.queue import JobQueue
 from application.ports.reads import EventPlace, Params, ReadStore, StoredEvents, T
 from application.ports.recent_documents import RecentDocuments
+from application.ports.sealed_log import NoSuchTile, NotContinued, NotSealedYet, SealedLog
 from application.ports.security_log import EntryFilter, LoggedEntry, SecurityEntry, SecurityLog
 from application.ports.sessions import (
     IDLE_LIFETIME,
@@ -95,6 +97,7 @@ from application.ports.sessions import (
     TokenText,
     TokenUse,
 )
+from application.ports.siem import NotDelivered, Siem
 from application.ports.slugs import SlugIndex
 from application.ports.store import (
     A,
@@ -155,11 +158,13 @@ __all__ = [
     "EventOrigin",
     "EventPlace",
     "EventStore",
+    "EventTrace",
     "FileContent",
     "FileExists",
     "FileInfo",
     "Files",
     "HeldStream",
+    "HistoryFilter",
     "HistoryTooLarge",
     "Holdings",
     "Idempotency",
@@ -187,8 +192,12 @@ __all__ = [
     "NewId",
     "NewSession",
     "NoSuchFile",
+    "NoSuchTile",
     "NotAsked",
     "NotAuthenticated",
+    "NotContinued",
+    "NotDelivered",
+    "NotSealedYet",
     "NotSettled",
     "OutcomeUnknown",
     "Params",
@@ -215,6 +224,7 @@ __all__ = [
     "Reference",
     "RefreshToken",
     "RefreshTokens",
+    "SealedLog",
     "SearchTooWide",
     "SecurityEntry",
     "SecurityLog",
@@ -227,6 +237,7 @@ __all__ = [
     "SessionMode",
     "SessionWatch",
     "Sessions",
+    "Siem",
     "SlugIndex",
     "StaleVersion",
     "Store",
@@ -241,6 +252,7 @@ __all__ = [
     "TokenText",
     "TokenUse",
     "TooManyAtOnce",
+    "TraceSlice",
     "TryKey",
     "Unavailable",
     "Undecodable",

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from application.ports.client import Client
+from application.ports.histories import HistoryFilter, TraceSlice
 from application.ports.reads import StoredEvents
 from domain.kernel import Claim, Root
 
@@ -132,6 +133,16 @@ class Store(Protocol):
             Unreadable: none of its events can be read.
         """
 
+    async def basis(self, kind: type[A], id: UUID) -> A | None:
+        """Load an aggregate by which the changes are judged; None: it has never begun.
+
+        If it changes, or begins, before the changes are appended, that is a conflict, and the command runs again.
+
+        Raises:
+            Unavailable: the database does not answer.
+            Unreadable: the stream cannot be read.
+        """
+
     async def claimed_by(self, claim: Claim) -> UUID | None:
         """Return the id of the stream that holds the claim. Raises `Unavailable`."""
 
@@ -197,6 +208,15 @@ class EventStore(StoredEvents, Protocol):
             NotFound: the subject of the answer has been erased since.
             Unavailable: the database does not answer.
             Unreadable: the response cannot be read.
+        """
+
+    async def history(self, stream_id: UUID, wanted: HistoryFilter, before: int, count: int) -> TraceSlice:
+        """Search a stream for `count` events before a position, the latest first. One search is bounded.
+
+        So it may return fewer events, or none: the next one goes on from `reached`.
+
+        Raises:
+            Unavailable: the database does not answer.
         """
 
     async def last_position(self, stream_id: UUID, topics: Collection[str] | None = None) -> int:

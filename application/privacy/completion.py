@@ -6,12 +6,19 @@ from uuid import UUID
 
 from application.commands import Command
 from application.ports import SendAsSystem
+from domain.privacy.refusals import ErasureIsHeld
 
 
 async def complete(command: Command[Any], key: str, send: SendAsSystem) -> list[UUID]:
-    """Send a command, an erasure until it is complete; return the streams that it could not read."""
+    """Send a command, an erasure until it is complete; return the streams that it could not read.
+
+    What is held stays: the next run of the job finds it again.
+    """
     for number in count():
-        step = await send(command, f"{key}:{number}")
+        try:
+            step = await send(command, f"{key}:{number}")
+        except ErasureIsHeld:
+            return []
         if step is None or step.complete:
             break
     return [] if step is None else step.unread

@@ -109,6 +109,52 @@ def consistency_ranges(old: int, new: int) -> list[LeafRange]:
     return ranges[::-1]
 
 
+def outside_ranges(start: int, end: int, size: int) -> list[LeafRange]:
+    """Return what a proof of a range of leaves covers: the largest subtrees beside it, from left to right.
+
+    Raises:
+        ValueError: the tree has no such range, or it is empty.
+    """
+    if not 0 <= start < end <= size:
+        raise ValueError(f"a tree of {size} leaves has no leaves {start} to {end}")
+
+    def below(first: int, last: int) -> Iterator[LeafRange]:
+        if last <= start or end <= first:
+            yield LeafRange(first, last)
+        elif not start <= first < last <= end:
+            middle = _middle(first, last)
+            yield from below(first, middle)
+            yield from below(middle, last)
+
+    return list(below(0, size))
+
+
+def root_around(leaves: LeafRange, size: int, entries: Iterable[bytes], outside: Iterable[bytes]) -> bytes:
+    """Return the root to which a range of leaves leads. `outside`: the hashes of `outside_ranges`. Reads entries once.
+
+    Raises:
+        ProofRefused: there are too few or too many entries or hashes.
+    """
+    inner, outer = iter(entries), iter(outside)
+
+    def subtree(first: int, last: int) -> bytes:
+        if last <= leaves.start or leaves.end <= first:
+            return next(outer)
+        if last - first == 1:
+            return leaf_hash(next(inner))
+        middle = _middle(first, last)
+        left = subtree(first, middle)
+        return node_hash(left, subtree(middle, last))
+
+    try:
+        root = subtree(0, size)
+    except StopIteration:
+        raise ProofRefused("the proof has too few entries or hashes") from None
+    if next(inner, None) is not None or next(outer, None) is not None:
+        raise ProofRefused("the proof has too many entries or hashes")
+    return root
+
+
 def require_inclusion(entry_hash: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:
     """Check an inclusion proof (RFC 9162, section 2.1.3.2). `entry_hash`: the hash of the leaf.
 

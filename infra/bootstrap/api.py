@@ -19,6 +19,7 @@ from adapters.passwords import Argon2Passwords
 from adapters.provider.token_counter import TiktokenCounter
 from adapters.realtime.hub import EventHub
 from application.ports import ReadStore
+from infra.audit.sealed_log import PostgresSealedLog
 from infra.bootstrap.audit import open_audit_trail
 from infra.bootstrap.lifetime import collect_rarely, started
 from infra.bootstrap.limits import OpenLimits, open_limits
@@ -97,6 +98,7 @@ async def open_deps(settings: Settings, ports: Mapping[str, object] = MappingPro
             csrf=open_csrf_tokens(core.keys),
             security_log=core.security_log,
             recent_documents=own["recent"],
+            log=PostgresSealedLog(core.database),
             clock=utc_now,
             new_id=uuid7,
             observe=observe_http,

@@ -15,7 +15,9 @@ from adapters.provider.token_counter import TiktokenCounter
 from application.bus import Bus
 from application.commands import Command
 from application.discovery import import_all
+from application.known_roots import KnownRoots
 from application.ports import Actor, CommandContext, ReadStore
+from infra.bootstrap.files import open_files
 from infra.bootstrap.lifetime import collect_rarely, first_known, retry_until_available, until_stopped
 from infra.bootstrap.limits import open_buckets
 from infra.bootstrap.links import open_link_tokens
@@ -23,6 +25,7 @@ from infra.bootstrap.mail import open_mailer
 from infra.bootstrap.policies import react_to_events
 from infra.bootstrap.provider import open_models, open_moderation, open_provider
 from infra.bootstrap.settled_bus import open_settled_bus
+from infra.bootstrap.siem import deliver_history
 from infra.bootstrap.write_side import WriteSide, open_write_side, utc_now
 from infra.generation.partial_texts import PostgresPartialTexts
 from infra.jobs.encoding import JobCodec
@@ -65,10 +68,10 @@ class UserSender:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
 
-    async def __call__(self, command: Command[R], key: str, user_id: UUID) -> R:
+    async def __call__(self, command: Command[R], key: str, user_id: UUID, known: KnownRoots | None = None) -> R:
         """Carry out a command, and return its answer. Raises as `Bus.send`."""
         context = CommandContext(actor=Actor(user_id), correlation_id=uuid7(), idempotency_key=key)
-        return (await self._bus.send(command, context)).answer
+        return (await self._bus.send(command, context, known)).answer
 
 
 def run(settings: Settings) -> None:
@@ -99,6 +102,7 @@ async def work(settings: Settings) -> None:
             async with asyncio.TaskGroup() as tasks:
                 # They do not wait for revocations: the read models may follow later than a batch may take.
                 tasks.create_task(react_to_events(settings, core, core.bus({"links": ports["links"]}).send))
+                tasks.create_task(deliver_history(settings.siem, core))
                 tasks.create_task(run_workers(access, codec, ports, settings.jobs.queues, utc_now))
         except ExceptionGroup as group:
             raise first_known(group) from None
@@ -139,6 +143,7 @@ async def open_performer_ports(settings: Settings, core: WriteSide) -> AsyncIter
             "database": core.database,
             "digests": core.blind,
             "events": core.store,
+            "files": open_files(settings.files, settings.installation),
             "holdings": settled.holdings,
             "links": links,
             "mailer": mailer,

@@ -1,20 +1,18 @@
 """`palimpsest audit`: proves and verifies the history of the log; says who may read the history of others."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import psycopg
 import typer
 
 from infra.cli.audit_certificate import certificate
+from infra.cli.audit_export import export
+from infra.cli.audit_replay import replay
 from infra.cli.audit_travel import at, caused, diff, events
 from infra.cli.progress_bar import progress_bar
 from infra.cli.terminal import Terminal, failure
 from infra.errors import SetupError
-from infra.postgres.connect import Connection, connect
 from infra.settings.load import load
 from infra.settings.model import Settings
 
@@ -32,7 +30,7 @@ NOTHING_SEALED = (
     "a checkpoint that was kept shows it (`palimpsest audit verify --checkpoint FILE`)."
 )
 
-for command in (certificate, at, diff, events, caused):
+for command in (certificate, export, replay, at, diff, events, caused):
     app.command()(command)
 
 KeyText = Annotated[
@@ -43,7 +41,9 @@ KeyText = Annotated[
 @app.command()
 def key() -> None:
     """Print the key with which others check the signatures of the log. Publish it where it cannot be changed."""
-    typer.echo(str(_own_key(load(part="auditor"))))
+    from infra.cli.log_access import own_key
+
+    typer.echo(str(own_key(load(part="auditor"))))
 
 
 @app.command()
@@ -52,8 +52,9 @@ def prove(position: Annotated[int, typer.Argument(help="Position of the event.",
     from infra.audit import tables
     from infra.audit.proving import proof_from, tiles_for_proof
     from infra.audit.tree import ProofRefused
+    from infra.cli.log_access import open_log
 
-    with _database(load(part="auditor")) as connection:
+    with open_log(load(part="auditor")) as connection:
         last = tables.last_checkpoint(connection)
         if last is None or last.size < position:
             raise failure(f"Position {position} is not sealed: {last.size if last else 0} events are.")
@@ -76,12 +77,13 @@ def verify(
     """Verify the whole store: each event, each tile, each signature. Exits with 1 and the first wrong position."""
     from infra.audit.differences import WrongPosition
     from infra.audit.verification import verify as examine
+    from infra.cli.log_access import given_key, open_log, own_key
 
     settings = load(part="auditor")
-    verifier = _given_key(key) if key else _own_key(settings)
+    verifier = given_key(key) if key else own_key(settings)
     own = [] if key else _own_files(settings)
     kept = [_kept(file, verifier) for file in [*own, *(checkpoint or [])]]
-    with _database(settings) as connection, progress_bar("verifying") as progress:
+    with open_log(settings) as connection, progress_bar("verifying") as progress:
         try:
             found = examine(connection, verifier, progress, kept)
         except WrongPosition as error:
@@ -124,28 +126,12 @@ def dismiss(
     typer.echo("The user is no auditor any more, and all their sessions have ended.")
 
 
-def _own_key(settings: Settings) -> "VerifierKey":
-    from infra.bootstrap.sealer import signer_of
-    from infra.sealing.key_source import KeySource
-
-    return signer_of(settings.audit, KeySource(settings.keys).read()).key
-
-
 def _own_files(settings: Settings) -> list[Path]:
     """The file in which a sealer of this machine keeps the last checkpoint, if there is one."""
     from infra.audit.known_checkpoint import FILE_NAME
 
     file = settings.installation.data_dir / FILE_NAME
     return [file] if file.exists() else []
-
-
-def _given_key(text: str) -> "VerifierKey":
-    from infra.audit.notes import NoteRefused, VerifierKey
-
-    try:
-        return VerifierKey.parse(text)
-    except NoteRefused as error:
-        raise SetupError(f"--key: {error}.") from None
 
 
 def _kept(file: Path, key: "VerifierKey") -> "SignedCheckpoint":
@@ -162,16 +148,3 @@ def _kept(file: Path, key: "VerifierKey") -> "SignedCheckpoint":
         raise SetupError(f"{file} cannot be read ({error.strerror}).") from None
     except (UnicodeDecodeError, NoteRefused) as error:
         raise SetupError(f"{file} is not a checkpoint of this log: {error}.") from None
-
-
-@contextmanager
-def _database(settings: Settings) -> Iterator[Connection]:
-    from infra.bootstrap.write_side import part_url
-
-    try:
-        with connect(part_url(settings, "auditor")) as connection:
-            yield connection
-    except psycopg.errors.UndefinedTable:
-        raise SetupError("The schema is missing or old. Run: palimpsest migrate") from None
-    except psycopg.OperationalError:
-        raise SetupError("The database is not available. `palimpsest doctor` says more.") from None

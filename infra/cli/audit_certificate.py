@@ -27,6 +27,9 @@ def certificate(
         int | None, typer.Option(help="Position of the last event; default: the last one that is sealed.", min=1)
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Fold again, and compare with the certificate.")] = False,
+    schema: Annotated[
+        str | None, typer.Option(help="With --check: compare the tables of this replay, and fold nothing.")
+    ] = None,
     key: Annotated[
         str | None, typer.Option(help="Key of the log, as `audit key` prints it; default: of our key document.")
     ] = None,
@@ -39,10 +42,12 @@ def certificate(
     if check and to is not None:
         raise typer.BadParameter("--check takes the position of the certificate", param_hint="--to")
     settings = load(part="auditor")
-    if check:
+    if not check:
+        _certify(settings, file, to)
+    elif schema is None:
         _check(settings, file, key)
     else:
-        _certify(settings, file, to)
+        _check_tables(settings, file, key, schema)
 
 
 def _certify(settings: Settings, file: Path, to: int | None) -> None:
@@ -67,7 +72,7 @@ def _check(settings: Settings, file: Path, key: str | None) -> None:
     from infra.replay.certifying import check
     from projections.kernel import read_models
 
-    certified = read_certificate(settings, file, key)
+    certified = _read(settings, file, key)
     with _refusals(), told_progress(WORK) as progress:
         asyncio.run(check(part_url(settings, "auditor"), *certified, read_models(), progress))
     found = certified[1]
@@ -78,7 +83,18 @@ def _check(settings: Settings, file: Path, key: str | None) -> None:
     )
 
 
-def read_certificate(settings: Settings, file: Path, key: str | None) -> "tuple[VerifierKey, Certificate]":
+def _check_tables(settings: Settings, file: Path, key: str | None, schema: str) -> None:
+    from infra.bootstrap.write_side import part_url
+    from infra.replay.certifying import check_tables
+    from projections.kernel import read_models
+
+    _, certified = _read(settings, file, key)
+    with _refusals():
+        asyncio.run(check_tables(part_url(settings, "auditor"), certified, schema, read_models()))
+    Terminal().print(f"The tables of {schema} are those of the certificate.", style="green")
+
+
+def _read(settings: Settings, file: Path, key: str | None) -> "tuple[VerifierKey, Certificate]":
     """Return the key of the log, and a certificate that it has signed. `key`: as the option names it.
 
     Raises:
@@ -105,6 +121,7 @@ def _refusals() -> Iterator[None]:
     from infra.cli.log_access import database_errors
     from infra.replay.certifying import CertificateRefused
     from infra.replay.row_digest import Unstorable
+    from infra.replay.table_digest import WrongTable
 
     try:
         with database_errors():
@@ -113,7 +130,7 @@ def _refusals() -> Iterator[None]:
         raise failure(f"The position is not sealed: {error}. `palimpsest sealer` seals the others.") from None
     except HistoryRefused as error:
         raise failure(f"The history is not the one that was signed: {error}. See: palimpsest audit verify") from None
-    except CertificateRefused as error:
+    except (CertificateRefused, WrongTable) as error:
         raise failure(f"{error}.") from None
     except Unstorable as error:
-        raise failure(f"There is no certificate: {error}. Mend the code of that read model.") from None
+        raise failure(f"{error}. So there is no digest: mend the code of that read model.") from None

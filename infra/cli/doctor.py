@@ -19,7 +19,9 @@ from infra.bootstrap.mail import check_server, mail_folder
 from infra.bootstrap.provider import check_moderation, check_provider, open_models
 from infra.cache.rights import lacking, server_of, surplus
 from infra.cli.finding import Finding
+from infra.cli.replayed import examine_erasures
 from infra.cli.server_versions import ServerVersion, parsed, upgrade, written
+from infra.cli.siem_finding import examine_siem
 from infra.cli.terminal import Terminal
 from infra.cli.tree_finding import examine_tree
 from infra.cli.up import is_ready
@@ -116,6 +118,8 @@ def _postgres(settings: Settings, migration: MigrationSettings) -> Iterator[Find
                 yield from _keys(connection, settings.keys)
                 yield _partitions(connection)
                 yield examine_tree(connection, settings)
+                yield examine_siem(connection, settings.siem)
+                yield examine_erasures(connection, settings)
                 yield from _jobs(connection, list(settings.jobs.queues))
         yield from _logins()
     except psycopg.Error as error:

@@ -6,7 +6,8 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
 import typer
@@ -24,14 +25,18 @@ from application.ports import (
     Unavailable,
     Unreadable,
 )
-from application.privacy.erasure import EraseAddress, EraseDocument, EraseTeam, EraseUser, ErasureStep
+from application.privacy.erasing import ErasureStep
+from application.privacy.erasure import EraseAddress, EraseDocument, EraseTeam, EraseUser
 from domain.identity.user import User
 from domain.kernel import Invalid, NotFound, Party
+from domain.privacy.refusals import ErasureIsHeld
 from domain.text import email_address
 from infra.bootstrap.settled_bus import SettledBus, open_settled_bus
 from infra.bootstrap.write_side import WriteSide, open_for_command
 from infra.cache.read_cache import CachedReadStore, open_redis
 from infra.cli.progress_bar import progress_bar
+from infra.cli.receipts import print_check, print_receipt
+from infra.cli.replayed import repeat_erasures
 from infra.cli.terminal import Terminal
 from infra.errors import SetupError
 from infra.postgres.read_store import PooledReadStore
@@ -49,6 +54,7 @@ app = typer.Typer(
 )
 notes = Terminal(stderr=True)
 
+ErasedKind = Literal["user", "document", "team", "address"]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")]
 
 
@@ -89,6 +95,34 @@ def address(
     """Erase an email address: revoke its shares and invitations. An account with this address stays."""
     given = sys.stdin.readline().strip() if address == "-" else address
     _erase(lambda core, settled: _plan_address(core, settled, given), yes)
+
+
+@app.command()
+def receipt(
+    kind: Annotated[ErasedKind, typer.Argument(help="What was erased.")],
+    id: Annotated[UUID, typer.Argument(help="Its id.")],
+) -> None:
+    """Print the receipt of an erasure, signed by the key of the log: for the person, with nothing personal in it."""
+    print_receipt(kind, id)
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="File with a receipt; - reads the standard input.")],
+    key: Annotated[str, typer.Option(help="Key of the log, as `palimpsest audit key` prints it.")],
+) -> None:
+    """Check the signature of a receipt. It needs no database."""
+    print_check(file, key)
+
+
+@app.command("replay")
+def repeat() -> None:
+    """Carry out again what a restored backup has brought back. Without a restore there is nothing to do.
+
+    A worker then does the rest: what the erasures change of others. `palimpsest up` runs this at each start.
+    """
+    number = repeat_erasures(load(part="api"))
+    typer.echo(f"{number} streams were erased again." if number else "Nothing to do: no erasure is undone.")
 
 
 async def _plan_user(core: WriteSide, settled: SettledBus, id: UUID) -> ErasurePlan:
@@ -175,7 +209,7 @@ def _erase(plan_of: Planner, yes: bool) -> None:
 
     try:
         asyncio.run(run())
-    except (NotFound, Invalid) as refusal:
+    except (NotFound, Invalid, ErasureIsHeld) as refusal:
         raise SetupError(refusal.detail) from None
     except NotSettled:
         raise SetupError(

@@ -8,7 +8,9 @@ import psycopg
 from application.ports import Unavailable
 from infra.audit.notes import NoteRefused, VerifierKey
 from infra.bootstrap.sealer import signer_of
+from infra.bootstrap.write_side import part_url
 from infra.errors import SetupError
+from infra.postgres.connect import Connection, connect
 from infra.sealing.key_source import KeySource
 from infra.settings.model import Settings
 
@@ -47,3 +49,10 @@ def database_errors() -> Iterator[None]:
         raise SetupError("The schema is missing or old. Run: palimpsest migrate") from None
     except (psycopg.OperationalError, Unavailable):
         raise SetupError("The database is not available. `palimpsest doctor` says more.") from None
+
+
+@contextmanager
+def open_log(settings: Settings) -> Iterator[Connection]:
+    """Connect to the database as an auditor. Raises as `database_errors`."""
+    with database_errors(), connect(part_url(settings, "auditor")) as connection:
+        yield connection

@@ -177,7 +177,7 @@ def events(context: typer.Context) -> None:
 
 @app.command(context_settings=GROUP)
 def audit(context: typer.Context) -> None:
-    """Prove, verify and replay the history: certificate, key, prove, verify."""
+    """Prove, verify and replay the history: certificate, key, prove, replay, verify."""
     from infra.cli import audit as group
 
     log_errors_only()
@@ -245,6 +245,15 @@ def erase(context: typer.Context) -> None:
 
     log_errors_only()
     group.app(context.args, prog_name="palimpsest erase")
+
+
+@app.command(context_settings=GROUP)
+def hold(context: typer.Context) -> None:
+    """Keep what the law requires: ask, confirm, decline, lift, show."""
+    from infra.cli import hold as group
+
+    log_errors_only()
+    group.app(context.args, prog_name="palimpsest hold")
 
 
 @app.command(context_settings=GROUP)

@@ -22,6 +22,7 @@ from infra.projector.rebuild.rebuild import RebuildResult, RebuildRunning
 from infra.projector.rebuild.rebuild import rebuild as rebuild_model
 from infra.projector.rebuild.revocations import RevocationFailed
 from infra.projector.schema import ensure_tables
+from infra.replay.schemas import PREFIX
 from projections.kernel import ReadModel, read_models
 
 T = TypeVar("T")
@@ -90,6 +91,8 @@ def drop(name: Name) -> None:
     """Drop a table that belongs to no read model any more. While it is there, erasures wait for it."""
     if any(model.name == name for model in read_models()):
         raise failure(f"{name} is a read model; remove its code first.")
+    if name.startswith(PREFIX):
+        raise failure(f"{name} is a replay: palimpsest audit replay --drop {name}")
     if not _run(lambda core: _drop(core, name)):
         raise failure(f"There is no table '{name}', or it is being rebuilt.")
     console.print(f"{name} is dropped.")

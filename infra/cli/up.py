@@ -18,6 +18,7 @@ from infra.bootstrap.policies import update_schema
 from infra.cli import demo_account
 from infra.cli.demo_account import DemoAccount, walk
 from infra.cli.new_mails import NewMails
+from infra.cli.replayed import repeat_erasures
 from infra.cli.terminal import Terminal
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.postgres import EmbeddedPostgres
@@ -89,6 +90,8 @@ def up(folder: Path, *, host: str | None = None, port: int | None = None, kafka:
     with only_one(folder), broker_lock, signals_interrupt(), _stopping_at_the_end(folder) as tree:
         settings = _start_servers(tree, folder, {HOST: host, PORT: port}, broker)
         _step("Schema", lambda: update_schema(load_for_migration(folder).owner.url.get_secret_value()))
+        if repeated := repeat_erasures(settings):
+            console.print(f"  Erasures    {repeated} streams that a restored backup had brought back are erased again")
         login = _start_roles(tree, settings)
         _greet(settings, login, time.monotonic() - began)
         tree.watch(NewMails(mail_folder(settings.installation)).show)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from time import monotonic
 from typing import Any, TypeVar, cast
 
@@ -33,6 +34,8 @@ LOOKS = 4
 CLIENT_SECONDS = 1.0
 """The limit of each step of the client, larger than that of an answer."""
 DIGEST_BYTES = 16
+MAX_KNOWN_NAMES = 20_000
+"""Names of keys that are remembered, about 5 MiB: two keyed hashes take as long as the rest of a charge."""
 
 counted = Counter("palimpsest_limit_decisions", "Requests whose buckets were counted", ["where", "outcome"])
 decisions = {
@@ -102,6 +105,7 @@ class SharedLimits:
         self._alone = alone
         self._answer_seconds = answer_seconds
         self._script = redis.register_script(COUNT)
+        self._name = lru_cache(MAX_KNOWN_NAMES)(self._name_of)
         self._calls: Coalescer[_Call, list[int]] = Coalescer(self._run)
         self._connection: AbstractConnection | None = None
         self._is_silent = False
@@ -139,7 +143,9 @@ class SharedLimits:
     async def _ask(self, way: int, buckets: Sequence[Bucket]) -> list[int] | None:
         """Return the answer of Redis; None: it is silent."""
         sizes = [size for bucket in buckets for size in (bucket.cost * bucket.quota.step, bucket.quota.window)]
-        call = _Call(tuple(map(self._key, buckets)), (way, *sizes))
+        call = _Call(
+            tuple([self._name(bucket.quota.name, bucket.group, bucket.caller) for bucket in buckets]), (way, *sizes)
+        )
         if not self._is_silent:
             return await self._calls.get(call)
         if monotonic() < self._ask_again_at:
@@ -200,10 +206,10 @@ class SharedLimits:
             raise errors[0]
         return dict(zip(calls, answers, strict=True))
 
-    def _key(self, bucket: Bucket) -> str:
-        group = self._hash(bucket.group)
-        caller = "" if bucket.caller == bucket.group else self._hash(bucket.caller)
-        return f"palimpsest:limits:{{{group}}}:{bucket.quota.name}:{caller}"
+    def _name_of(self, quota: str, group: str, caller: str) -> str:
+        """Return the name of the key of a bucket."""
+        own = "" if caller == group else self._hash(caller)
+        return f"palimpsest:limits:{{{self._hash(group)}}}:{quota}:{own}"
 
     def _hash(self, text: str) -> str:
         return self._digest(b"limits", text.encode())[:DIGEST_BYTES].hex()

@@ -37,7 +37,10 @@ READ_MODEL_TABLES = AdvisoryLock(
 RELAY_LEADER = AdvisoryLock(7236830, True, "relay: one leader per stream of topics; the second int is from its name")
 ROTATE_KEYS = AdvisoryLock(7236832, False, "`palimpsest keys rotate`: one rotation at a time, of any kind of key")
 POLICY_STATES = AdvisoryLock(7236833, True, "policies: one batch changes a state; the second int is of policy and key")
-REBUILD = AdvisoryLock(1207903554, True, "rebuild: one per read model; the second int is `hashtext(name)`")
+REBUILD = AdvisoryLock(
+    1207903554, True, "rebuild, replay: one per read model or schema; the second int is `hashtext(name)`"
+)
 SEALER_LEADER = AdvisoryLock(7236834, True, "sealer: one leader per log; the second int is from its name")
+SIEM_LEADER = AdvisoryLock(7236835, True, "worker: one delivers to a SIEM; the second int is from its name")
 
-ALL_LOCKS = (MIGRATE, READ_MODEL_TABLES, RELAY_LEADER, ROTATE_KEYS, POLICY_STATES, REBUILD, SEALER_LEADER)
+ALL_LOCKS = (MIGRATE, READ_MODEL_TABLES, RELAY_LEADER, ROTATE_KEYS, POLICY_STATES, REBUILD, SEALER_LEADER, SIEM_LEADER)

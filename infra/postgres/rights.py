@@ -54,6 +54,7 @@ RIGHTS: Mapping[tuple[str, str], Mapping[Part, str]] = {
     },
     ("TABLE", f"{OURS}.projection_skips"): {"api": "SELECT", "worker": "SELECT", "projector": "SELECT, INSERT"},
     ("TABLE", f"{OURS}.projection_partitions"): {"projector": "SELECT, INSERT, UPDATE, DELETE"},
+    ("TABLE", f"{OURS}.siem_checkpoint"): {"worker": "SELECT, UPDATE"},
     ("TABLE", f"{OURS}.policies"): {"worker": "SELECT, INSERT, UPDATE"},
     ("TABLE", f"{OURS}.policy_quarantine"): {"worker": "SELECT, INSERT, DELETE"},
     ("TABLE", f"{OURS}.policy_skips"): {"worker": "SELECT, INSERT"},

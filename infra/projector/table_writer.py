@@ -7,12 +7,14 @@ from uuid import UUID
 from application.ports import RecordedEvent
 from infra.postgres.projector_connection import Connection
 from infra.projector.consumers import bisect
-from infra.projector.statements import SCHEMA, Statements
+from infra.projector.statements import COPY_HEAD, COPY_TAIL, SCHEMA, Statements
 from infra.store.partitioner import key_of, partition_of
 from projections.kernel import Fold, Key, Poison, ReadModel, Row, TotalsFold
 
 MAX_ROWS = 2_000
 """Rows in one statement."""
+COPY_ROWS = 500
+"""Rows that are encoded at a time for COPY."""
 
 SLOTS = 16
 """Rows of `Totals` for each key, at most.
@@ -85,3 +87,12 @@ class TableWriter:
             rows = sorted(rows, key=itemgetter(0))
         for start in range(0, len(rows), MAX_ROWS):
             await connection.execute(self.statements.upsert, self.statements.rows(rows[start : start + MAX_ROWS]))
+
+    async def copy(self, connection: Connection, rows: list[tuple[Key, Row]]) -> None:
+        """Insert rows of which none is stored, by COPY."""
+        statements = self.statements
+        async with connection.cursor().copy(statements.copy) as copy:
+            await copy.write(COPY_HEAD)
+            for start in range(0, len(rows), COPY_ROWS):
+                await copy.write(statements.copied(rows[start : start + COPY_ROWS]))
+            await copy.write(COPY_TAIL)

@@ -10,6 +10,8 @@ from infra.progress import Progress
 from infra.replay.certificate import Certificate, CertifiedTable, first_difference
 from infra.replay.code_version import CodeVersion, code_version
 from infra.replay.digest_fold import digests
+from infra.replay.schemas import describe
+from infra.replay.table_digest import table_digests
 from projections.kernel import ReadModel
 
 
@@ -46,6 +48,22 @@ async def check(
     import_all("application")
     require_history(url, key, certificate, progress)
     require_tables(certificate, await digests(url, models, certificate.position, progress))
+
+
+async def check_tables(url: str, certificate: Certificate, schema: str, models: Sequence[ReadModel]) -> None:
+    """Compare the tables of a replay with a certificate.
+
+    Raises:
+        CertificateRefused: the replay is of another position, or a table is not as certified.
+        SetupError: there is no such schema.
+        Unstorable, WrongTable: a table was changed, and is not as its read model declares it.
+        Unavailable: the database does not answer.
+    """
+    with connect(url, autocommit=True) as connection:
+        found = describe(connection, schema)
+    if found.position != certificate.position:
+        raise CertificateRefused(f"{schema} is of position {found.position}, and not {certificate.position}")
+    require_tables(certificate, await table_digests(url, schema, models))
 
 
 def require_history(url: str, key: VerifierKey, certificate: Certificate, progress: Progress) -> None:

@@ -26,6 +26,9 @@ class LimitSettings(Subject):
         validation_alias="PALIMPSEST_LIMIT_ANONYMOUS",
         description="Requests without a user, of a network (an IPv4 address or a /64 of IPv6)",
     )
+    log: Rate = Field(
+        "600/60", validation_alias="PALIMPSEST_LIMIT_LOG", description="Reads of the audit tree, of a network"
+    )
     sign_in: Rate = Field(
         "5/60", validation_alias="PALIMPSEST_LIMIT_SIGN_IN", description="Attempts to log in of a network"
     )

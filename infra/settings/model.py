@@ -23,6 +23,7 @@ from infra.settings.policies import PolicySettings
 from infra.settings.projector import ProjectorSettings
 from infra.settings.provider import ProviderSettings
 from infra.settings.redis import RedisSettings
+from infra.settings.siem import SiemSettings
 from infra.settings.subject import Subject
 from infra.settings.tokens import TokenSettings
 
@@ -57,6 +58,7 @@ class Settings(SubjectGroup):
     projector: ProjectorSettings
     policies: PolicySettings
     audit: AuditSettings
+    siem: SiemSettings
     jobs: JobSettings
     documents: DocumentSettings
     http: HttpSettings

@@ -12,8 +12,10 @@ from application.ports import (
     CommandContext,
     Copy,
     EventPlace,
+    HistoryFilter,
     Idempotency,
     StoredResponse,
+    TraceSlice,
     Unavailable,
     Undecodable,
     VersionConflict,
@@ -52,6 +54,7 @@ from infra.store.loading import AggregateLoader
 from infra.store.log_rows import EVENT_COLUMNS, decode_rows
 from infra.store.snapshot_codec import is_personal
 from infra.store.snapshots import Snapshots
+from infra.store.stream_history import stream_history
 from infra.store.stream_reader import StreamReader
 
 WRAPPED_KEYS = "SELECT subject_id, wrapped, kek_id, erased_at, receipt FROM data_keys WHERE subject_id = ANY(%s)"
@@ -140,6 +143,10 @@ class PostgresEventStore:
         """
         stored = await self._reader.stored_answer(key)
         return None if stored is None else await self._answers.decode(stored)
+
+    async def history(self, stream_id: UUID, wanted: HistoryFilter, before: int, count: int) -> TraceSlice:
+        """See `application.ports.EventStore.history`."""
+        return await stream_history(self._database, self._keyring.stamps, stream_id, wanted, before, count)
 
     async def last_position(self, stream_id: UUID, topics: Collection[str] | None = None) -> int:
         """The position of the stream's last event of these topics; 0 where it has none."""

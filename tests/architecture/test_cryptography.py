@@ -40,8 +40,9 @@ ALLOWED = {
     "secrets.token_bytes",
     "secrets.token_hex",
     "secrets.token_urlsafe",
+    "ssl.create_default_context",
 }
-"""Authenticated encryption, signatures, hashes and random numbers of libraries; no cipher without authentication."""
+"""Authenticated encryption, signatures, hashes, random numbers and TLS; no cipher without authentication."""
 
 PAUSES = {"application/bus.py", "infra/jobs/retry.py", "infra/projector/pacing.py"}
 """Files that draw ordinary random numbers: for the lengths of pauses only."""

@@ -32,9 +32,10 @@ PAGES = {
     "/v1/docs/{name}",
     "/v1/events/catalogue",
     "/v1/events/schemas/{type}",
+    "/v1/log/tile/{tile:path}",
     "/v1/openapi.json",
 }
-"""Routes that are not in the schema: documentation, and pages that links lead to."""
+"""Routes that are not in the schema: documentation, pages that links lead to, and tiles."""
 
 ROLE = re.compile(r"the (\w+) role")
 

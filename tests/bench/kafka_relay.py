@@ -14,7 +14,6 @@ from typing import Any
 
 import psycopg
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
-from prometheus_client import REGISTRY
 
 from adapters.integration_events.cloudevents import CloudEvents
 from infra.bootstrap.lifetime import cancelled
@@ -28,6 +27,7 @@ from tests.bench import ours, processes, visible
 from tests.bench.fill import fill
 from tests.bench.harness import Bench, Row, against, below, told
 from tests.support.kafka import own_kafka
+from tests.support.metrics import sample
 from tests.support.servers import Database, open_folder, own_redis
 
 VERSIONS = 10
@@ -87,11 +87,11 @@ async def relay(core: WriteSide, kafka: dict[str, Any], head: int) -> float:
 
 
 def _leads() -> bool:
-    return bool(REGISTRY.get_sample_value("palimpsest_relay_leading"))
+    return bool(sample("palimpsest_relay_leading"))
 
 
 def _published() -> float:
-    return REGISTRY.get_sample_value("palimpsest_relay_published_total") or 0
+    return sample("palimpsest_relay_published_total") or 0
 
 
 def send(kafka: dict[str, Any], records: list[record_format.EncodedRecord], names: Topics) -> float:

@@ -19,13 +19,12 @@ from infra.bootstrap.write_side import load_use_cases
 from infra.cli.up import is_ready
 from infra.local.servers.process import port_is_free
 from infra.policies.tables import register_policies
-from infra.postgres.migrate import migrate
 from tests.chaos.brokers import Brokers, open_brokers
 from tests.chaos.work import is_quiet
 from tests.support.billing_provider import BilledCall, ProviderProcess
 from tests.support.forks import ForkedProgram
 from tests.support.limits import PLENTY
-from tests.support.servers import PostgresForTests, RedisForTests, redis_admin
+from tests.support.servers import PostgresForTests, RedisForTests, copy_migrated, redis_admin
 from tests.support.smtp import Ledger, SmtpProcess
 from tests.support.stores import KEYS
 
@@ -231,11 +230,11 @@ def open_house(brokers: int = 0) -> Iterator[House]:
     folder = Path(tempfile.mkdtemp(prefix="palimpsest-chaos-"))
     folder.chmod(0o711)
     with ExitStack() as stack:
+        copy_migrated(folder / "postgres")
         postgres, cache = PostgresForTests(folder / "postgres"), RedisForTests(folder / "redis")
         for server in (postgres, cache):
             server.start()
             stack.callback(server.stop)
-        migrate(postgres.part_url("owner"))
         house = House(folder, postgres.app_url, postgres.admin_url, cache.url, postgres, cache)
         if brokers:
             house.brokers = open_brokers(folder, brokers, stack)

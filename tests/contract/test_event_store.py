@@ -2,15 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from msgspec.structs import replace
 
 from application.ports import (
+    Actor,
     ClaimTaken,
+    CommandContext,
     Copy,
     EventStore,
+    HistoryFilter,
     Idempotency,
     KeptAnswer,
     Reference,
@@ -190,6 +195,50 @@ async def test_the_last_position_of_some_topics_is_known_for_each_stream(store: 
     assert await store.last_position(written.id, {"note.extended"}) == extended
     assert await store.last_position(written.id, {"note.none"}) == 0
     assert await store.last_position(written.id) > extended
+
+
+async def test_the_history_of_a_stream_says_who_by_which_request_and_nothing_else(store: EventStore) -> None:
+    calls = [CommandContext(Actor(uuid4()), uuid4()), CommandContext(None, uuid4(), on_behalf_of=uuid4()), CALL]
+    written = note("first")
+    await store.append([written, note("another stream")], calls[0], None)
+    for call in calls[1:]:
+        written.extend("more")
+        await store.append([written], call, None)
+
+    async def found(count: int = 9, before: int = 99, **wanted: Any) -> list[int]:
+        part = await store.history(written.id, HistoryFilter(**wanted), before, count)
+        return [trace.version for trace in part.traces]
+
+    part = await store.history(written.id, HistoryFilter(), 99, 9)
+    assert [(trace.version, trace.type) for trace in part.traces] == [
+        (3, "note.extended"),
+        (2, "note.extended"),
+        (1, "note.written"),
+    ]
+    first = part.traces[-1]
+    assert calls[0].actor is not None
+    assert (first.position, first.actor_id, first.request_id) == (1, calls[0].actor.user_id, calls[0].correlation_id)
+    assert (part.traces[1].actor_id, part.traces[1].on_behalf_of) == (None, calls[1].on_behalf_of)
+    assert await found(type="note.written") == [1]
+    assert await found(actor_id=first.actor_id) == await found(request_id=first.request_id) == [1]
+    assert await found(before=part.traces[1].position) == [1]
+    day = timedelta(days=1)
+    assert await found(since=first.at - day, until=first.at + day) == [3, 2, 1]
+    for nothing in ({"since": first.at + day}, {"until": first.at - day}, {"actor_id": uuid4()}):
+        assert await found(**nothing) == []
+
+
+async def test_a_history_is_searched_part_by_part(store: EventStore) -> None:
+    written = note("first")
+    for _ in range(4):
+        written.extend("more")
+    await store.append([written], CALL, None)
+    versions, before = [], 99
+    while before:
+        part = await store.history(written.id, HistoryFilter(), before, 2)
+        versions += [trace.version for trace in part.traces]
+        before = part.reached
+    assert versions == [5, 4, 3, 2, 1]
 
 
 async def test_an_erased_stream_reads_as_erased_and_its_claim_is_free(store: EventStore) -> None:

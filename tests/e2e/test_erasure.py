@@ -181,7 +181,7 @@ def test_an_erasure_leaves_a_receipt_and_no_key_snapshot_claim_or_answer(
 
 
 def test_a_user_with_many_documents_is_erased_step_by_step(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("application.privacy.erasure.MAX_EVENTS", 2)
+    monkeypatch.setattr("application.privacy.erasing.MAX_EVENTS", 2)
     user = api.account("pro", verified=True)
     paths = [user.document() for _ in range(5)]
     steps = 1

@@ -394,6 +394,21 @@ def test_the_default_name_of_the_log_is_a_warning_in_production_until_events_are
     assert "PALIMPSEST_LOG_ORIGIN" not in output
 
 
+def test_a_siem_that_has_not_confirmed_the_log_for_minutes_is_a_warning(
+    database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(database, 1)
+    doctor()
+    assert "✓ SIEM         none; PALIMPSEST_SIEM_URL names one" in capsys.readouterr().out
+    monkeypatch.setenv("PALIMPSEST_SIEM_URL", "https://siem.example/history")
+    monkeypatch.setenv("PALIMPSEST_SIEM_SECRET", "thirty-two characters or more !!")
+    doctor()
+    assert "! SIEM         it has confirmed the log up to position 0; the next event waits" in capsys.readouterr().out
+    execute(database, "UPDATE stored_events SET recorded_at = clock_timestamp()")
+    doctor()
+    assert "✓ SIEM         it has confirmed the log up to position 0" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("days", "warns"), [(90, False), (91, True)])
 def test_a_signing_key_that_was_not_rotated_for_a_quarter_is_a_warning(
     database: Database, capsys: pytest.CaptureFixture[str], days: int, warns: bool

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import httpx2
 import uvicorn
+from starlette.types import ASGIApp
 from uuid_utils.compat import uuid7
 
 from adapters.http.api.app import create_app
@@ -272,11 +273,18 @@ async def _projecting(settings: Settings) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _listening(deps: Deps) -> AsyncIterator[str]:
+    async with served(create_app(deps)) as url:
+        yield url
+        deps.live.close()
+
+
+@asynccontextmanager
+async def served(app: ASGIApp) -> AsyncIterator[str]:
+    """Serve an app on a port of its own, and return its address."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(server_config(create_app(deps)))
+        server = uvicorn.Server(server_config(app))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         # Clients that connect before it has started wait in the socket's queue.
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        deps.live.close()
         server.should_exit = True
         await serving

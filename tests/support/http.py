@@ -36,15 +36,19 @@ from tests.support.limits import domain_mail_limits, light_work, link_guesses, r
 from tests.support.links import PlainLinks
 from tests.support.memory_jobs import MemoryJobs
 from tests.support.memory_recent_documents import MemoryRecentDocuments
+from tests.support.memory_sealed_log import MemorySealedLog
 from tests.support.memory_security_log import MemorySecurityLog
 from tests.support.memory_sessions import MemorySessions, MemorySettlement
 from tests.support.memory_store import MemoryEventStore
 from tests.support.projecting import MemoryFeed
 from tests.support.provider import CATALOGUE
+from tests.support.sealing import SIGNER
 from tests.support.stores import BLIND_KEY, KEY_RING
 
 SIGNING_KEYS = signing_keys(KEY_RING)
 PASSWORD = "umber cartwheel tenfold mist"
+SEALED_ENTRIES = [b"entry %d" % number for number in range(300)]
+"""The entries of the audit tree."""
 
 
 class SwiftPasswords:
@@ -226,6 +230,7 @@ async def open_http_api(
         csrf=CsrfTokens([bytes(32)]),
         security_log=security_log,
         recent_documents=recent,
+        log=MemorySealedLog(SIGNER, SEALED_ENTRIES),
         models=CATALOGUE,
         clock=time,
         new_id=uuid7,

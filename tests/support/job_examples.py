@@ -31,6 +31,8 @@ from application.jobs import Job
 from application.notices import NoticeMail
 from application.ports import Actor, CommandContext
 from application.privacy.account_deadlines import MeetAccountDeadlines
+from application.privacy.erasure_list import FinishErasure, ListErasure
+from application.privacy.hold_mails import HoldMail
 from application.privacy.unverified_users import EraseUnverifiedUsers
 from application.request_notices import TellOfAccessRequests, TellTeam
 from application.teams.domain_checks import CheckDomains
@@ -50,6 +52,7 @@ from domain.generation.requesting import ModelChoice, Quote, Wish, request
 from domain.identity.suspension import DELETION_GRACE, remind_of_deletion, request_deletion
 from domain.identity.user import User
 from domain.kernel import Party, Root
+from domain.privacy.erasure_record import ErasureRecord
 from domain.teams import invitations
 from domain.teams.domain_mails import request_mail
 from domain.teams.domains import add_domain, prove_domain
@@ -184,6 +187,12 @@ def open_long_ago(scene: Scene) -> None:
     wait_until(lambda: bool(rows(scene.database.admin_url, OVERDUE)))
 
 
+def open_beside_a_projector(scene: Scene) -> None:
+    """Open an account beside a projector, for which erasures wait."""
+    start_projector(scene, "document")
+    open_unverified(scene)
+
+
 def delete_long_ago(scene: Scene) -> None:
     """Open an account that was to be erased until yesterday, beside a projector, for which erasures wait."""
     start_projector(scene, "account_deadline")
@@ -192,6 +201,15 @@ def delete_long_ago(scene: Scene) -> None:
     remind_of_deletion(user, now=utc_now() - DELETION_GRACE)
     append(scene, user)
     wait_until(lambda: bool(rows(scene.database.admin_url, "SELECT FROM read.account_deadline")))
+
+
+def hold(scene: Scene) -> None:
+    """Place a legal hold on an account that is to be erased."""
+    user = User.register(id=USER_ID, email=EMAIL, name="Ada", password_hash="hash", now=utc_now())
+    request_deletion(user, now=utc_now())
+    record = ErasureRecord.open("user", USER_ID, now=utc_now())
+    record.place(UUID(int=0x401D), now=utc_now())
+    append(scene, user, record)
 
 
 def long_ago(*, trashed: bool) -> Callable[[Scene], None]:
@@ -371,6 +389,11 @@ FAILURE_NOTICE = NoticeMail(
 )
 INVITATION = InvitationMail(team_id=TEAM_ID, version=2)
 DOMAIN_MAIL = DomainMail(team_id=TEAM_ID, version=3)
+HOLD_MAIL = HoldMail(
+    template="deletion_held", record_id=ErasureRecord.id_of(USER_ID), stream_id=ErasureRecord.id_of(USER_ID), version=2
+)
+LIST = ListErasure(stream_kind="user", stream_id=USER_ID, erased_at=utc_now())
+FINISH = FinishErasure(stream_kind="user", stream_id=USER_ID)
 OFFER = DocumentOfferMail(document_id=DOCUMENT_ID, version=2)
 REPORT = ReportReuse(user_id=USER_ID, session_id=UUID(int=0x5E55))
 NEW_DEVICE = NewDeviceMail(user_id=USER_ID, session_id=UUID(int=0x5E55), device="Firefox", at=utc_now())
@@ -461,6 +484,13 @@ EXAMPLES: Mapping[type[Job], JobExample] = {
             lambda scene: [key for key in mailed(scene) if key == DOMAIN_MAIL.effect_key],
         ),
         JobExample(CheckDomains(), prove_long_ago, happened("team.domain_missed", CheckDomains())),
+        JobExample(
+            LIST,
+            lambda _: None,
+            lambda scene: [LIST.effect_key for _ in (scene.folder / "files").glob(f"*/{LIST.effect_key}")],
+        ),
+        JobExample(FINISH, open_beside_a_projector, happened("user.erased", FINISH)),
+        JobExample(HOLD_MAIL, hold, lambda scene: [key for key in mailed(scene) if key == HOLD_MAIL.effect_key]),
         JobExample(OFFER, offer_document, lambda scene: [key for key in mailed(scene) if key == OFFER.effect_key]),
         JobExample(MeetTeamDeadlines(), invite_long_ago, happened("team.invitation_expired", MeetTeamDeadlines())),
         JobExample(EraseUnverifiedUsers(), open_long_ago, happened("user.erased", EraseUnverifiedUsers())),

@@ -21,12 +21,17 @@ FAULTS = {
 }
 """Settings with which a cluster soon gives up a dead node."""
 
+SMALL_INDEXES = {"log.index.size.max.bytes": "65536"}
+"""The room for the indexes of a segment: by default 20 MB for each partition, which takes a third of its creation."""
+
 
 @contextmanager
 def own_kafka(folder: Path | None = None, megabytes: int = 256, /, **settings: str) -> Iterator[EmbeddedKafka]:
     """A broker for one test, to kill and start again. It keeps its ports. `megabytes`: the limit of its heap."""
     with open_folder() as parent:
-        broker = EmbeddedKafka(folder or parent / "kafka", settings=settings, port=free_port(), megabytes=megabytes)
+        broker = EmbeddedKafka(
+            folder or parent / "kafka", settings={**SMALL_INDEXES, **settings}, port=free_port(), megabytes=megabytes
+        )
         broker.start()
         try:
             yield broker
@@ -49,7 +54,7 @@ class Brokers:
             EmbeddedKafka(
                 folder / str(node),
                 port=port,
-                settings={**FAULTS, **settings},
+                settings={**FAULTS, **SMALL_INDEXES, **settings},
                 megabytes=256,
                 node=node,
                 quorum=quorum,

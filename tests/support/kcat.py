@@ -13,6 +13,8 @@ import msgspec
 HOW = "This test needs kcat, which is not installed. Debian, Ubuntu: apt install kcat. macOS: brew install kcat."
 FORMAT = "%p %o %T %K %S\n%k%s%h\n"
 """Partition, offset, time, and the lengths of key and value; key, value and headers."""
+SOON = ("-X", "fetch.wait.max.ms=10")
+"""The broker answers at once that a partition has ended; by default it waits for more, half a second at a time."""
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -58,7 +60,8 @@ def read(address: str, topic: str) -> list[Line]:
     Raises:
         RuntimeError: kcat is missing, or could not read the topic.
     """
-    command = [program(), "-b", address, "-C", "-t", topic, "-o", "beginning", "-e", "-q", "-D", "", "-f", FORMAT]
+    options = ["-t", topic, "-o", "beginning", "-e", "-q", "-D", "", "-f", FORMAT, *SOON]
+    command = [program(), "-b", address, "-C", *options]
     answer = subprocess.run(command, capture_output=True, timeout=60, check=False)
     if answer.returncode:
         raise RuntimeError(f"kcat could not read {topic}: {answer.stderr.decode()}")

@@ -12,8 +12,11 @@ from application.ports import (
     ClaimTaken,
     CommandContext,
     EventPlace,
+    EventTrace,
+    HistoryFilter,
     Idempotency,
     StoredResponse,
+    TraceSlice,
     Unreadable,
     VersionConflict,
 )
@@ -27,6 +30,7 @@ class MemoryEventStore:
 
     def __init__(self) -> None:
         self.log: list[Root.Event] = []
+        self._calls: list[CommandContext] = []
         self.unreadable: set[UUID] = set()
         """Streams that are damaged."""
         self._claims: dict[Claim, UUID] = {}
@@ -60,6 +64,28 @@ class MemoryEventStore:
     async def stored_response(self, key: bytes) -> StoredResponse | None:
         return self.records.get(key)
 
+    async def history(self, stream_id: UUID, wanted: HistoryFilter, before: int, count: int) -> TraceSlice:
+        found = [
+            trace
+            for position in range(min(before - 1, len(self.log)), 0, -1)
+            if (trace := self._trace(position, stream_id, wanted)) is not None
+        ]
+        return TraceSlice(found[:count], found[count - 1].position if len(found) > count else 0)
+
+    def _trace(self, position: int, stream_id: UUID, wanted: HistoryFilter) -> EventTrace | None:
+        """The circumstances of an event; None: another one is wanted."""
+        event, call = self.log[position - 1], self._calls[position - 1]
+        type_, at = get_topic(type(event)), event.timestamp
+        actor_id, on_behalf_of, request_id = (
+            None if call.actor is None else call.actor.user_id,
+            call.on_behalf_of,
+            call.correlation_id,
+        )
+        fits = event.originator_id == stream_id and wanted.type in (None, type_) and wanted.fits(actor_id, request_id)
+        if not fits or (wanted.since and at < wanted.since) or (wanted.until and at >= wanted.until):
+            return None
+        return EventTrace(position, event.originator_version, type_, at, actor_id, on_behalf_of, request_id)
+
     async def last_position(self, stream_id: UUID, topics: Collection[str] | None = None) -> int:
         own = [n for n, event in enumerate(self.log, 1) if event.originator_id == stream_id]
         return max((n for n in own if topics is None or get_topic(type(self.log[n - 1])) in topics), default=0)
@@ -89,6 +115,7 @@ class MemoryEventStore:
         for event in events:
             self._claims.update(dict.fromkeys(event.claims(), event.originator_id))
         self.log += events
+        self._calls += [call] * len(events)
         self._erase({event.originator_id for event in events if event.erases})
         for root in changes:
             self._tenants[root.id] = root.tenant

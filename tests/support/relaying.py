@@ -46,6 +46,10 @@ PRIVATE_EVENTS = {
     "document.share_bound",
     "document.version_named",
     "document.version_unnamed",
+    "erasure_record.hold_asked",
+    "erasure_record.hold_lifted",
+    "erasure_record.hold_placed",
+    "erasure_record.opened",
     "folder_tree.erased",
     "folder_tree.folder_created",
     "folder_tree.folder_deleted",
@@ -76,6 +80,13 @@ PRIVATE_EVENTS = {
     "key_choice.changed",
     "key_choice.ended",
     "key_choice.made",
+    "legal_hold.asked",
+    "legal_hold.declined",
+    "legal_hold.erased",
+    "legal_hold.lifted",
+    "legal_hold.lifting_asked",
+    "legal_hold.lifting_declined",
+    "legal_hold.placed",
     "link_guest.joined",
     "link_guest.joined_again",
     "link_guest.left",
@@ -179,10 +190,15 @@ def stored(url: str) -> list[EventRow]:
         return [EventRow(*row) for row in connection.execute(ROWS)]
 
 
-def records_of(kafka: ClientConfig, topic: str) -> list[Any]:
-    """All records of a topic, partition by partition; none if the topic does not exist."""
-    with closing(KafkaConsumer(**kafka, group_id=None, enable_auto_commit=False)) as consumer:
-        partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+def records_of(kafka: ClientConfig, *topics: str) -> list[Any]:
+    """All records of topics, one partition after the other; none of a topic that does not exist."""
+    quick = {**kafka, "retry_backoff_ms": 10}
+    with closing(KafkaConsumer(**quick, group_id=None, enable_auto_commit=False)) as consumer:
+        partitions = [
+            TopicPartition(topic, number)
+            for topic in topics
+            for number in sorted(consumer.partitions_for_topic(topic) or ())
+        ]
         if not partitions:
             return []
         found: dict[TopicPartition, list[Any]] = {each: [] for each in partitions}
@@ -196,7 +212,7 @@ def records_of(kafka: ClientConfig, topic: str) -> list[Any]:
 
 
 def by_partition(records: Sequence[Any]) -> dict[int, list[Any]]:
-    """Group records by partition, in order."""
+    """Group the records of a topic by partition, in order."""
     found: dict[int, list[Any]] = {}
     for record in records:
         found.setdefault(record.partition, []).append(record)
@@ -234,13 +250,12 @@ def sequence_of(record: Any) -> int:
 def public_positions(kafka: ClientConfig, names: Topics) -> list[int]:
     """The positions of all public events, without repeats. Each partition is checked to be in order."""
     found: list[int] = []
-    for aggregate in AGGREGATES:
-        for records in by_partition(records_of(kafka, names.public(aggregate))).values():
-            reached = 0
-            for record in records:
-                if sequence_of(record) > reached:
-                    reached = sequence_of(record)
-                    found.append(reached)
+    reached: dict[tuple[str, int], int] = {}
+    for record in records_of(kafka, *map(names.public, AGGREGATES)):
+        partition = (record.topic, record.partition)
+        if sequence_of(record) > reached.get(partition, 0):
+            reached[partition] = sequence_of(record)
+            found.append(reached[partition])
     return sorted(found)
 
 

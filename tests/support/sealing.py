@@ -18,7 +18,7 @@ SIGNER = CheckpointSigner(DEFAULT_ORIGIN, LOG_KEY)
 
 FILL = """
 INSERT INTO stored_events (originator_id, originator_version, topic, state, notification_id, recorded_at)
-SELECT md5((position / 5)::text)::uuid, mod(position, 5) + 1, 'note.extended',
+SELECT md5(((position - 1) / 5)::text)::uuid, mod(position - 1, 5) + 1, 'note.extended',
     sha256(position::text::bytea) || %s::bytea, position,
     '2026-11-30 12:00:00Z'::timestamptz + position * interval '1 millisecond'
 FROM (SELECT coalesce(max(notification_id), 0) AS head FROM stored_events) AS log,

@@ -11,9 +11,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
@@ -27,22 +29,35 @@ from infra.local.servers.redis import EmbeddedRedis
 from infra.postgres.connect import SEARCH_PATH, as_part
 from infra.postgres.migrate import migrate
 from infra.settings.database import PARTS, Part, role_of
+from tests.support.made_once import made_once
 
 PROJECT = Path(__file__).parents[2]
 TESTS_LOGIN, TESTS_PASSWORD = "palimpsest_tests", "secret-of-the-tests"
+QUICK_LOGINS = {"scram_iterations": "16"}
+"""A login to a server for tests takes a third of the time: most of it is hashing, on both sides."""
 PART_ROLES = ", ".join(role_of(part) for part in PARTS if part != "owner")
 
 
 class PostgresForTests(EmbeddedPostgres):
     """An embedded server with two more addresses: of the superuser, and of a login that is a member of every part."""
 
+    def __init__(self, folder: Path, *, settings: Mapping[str, str] | None = None) -> None:
+        super().__init__(folder, settings={**QUICK_LOGINS, **(settings or {})})
+
     def start(self) -> None:
         """Start the server, and create the login."""
         super().start()
         with psycopg.connect(self.url(SUPERUSER, "postgres"), autocommit=True) as connection:
+            # The one that it was created with was hashed by the default.
+            connection.execute(f"ALTER ROLE {SUPERUSER} PASSWORD '{self._state[SUPERUSER]}'".encode())
             if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [TESTS_LOGIN]).fetchall():
                 connection.execute(f"CREATE ROLE {TESTS_LOGIN} LOGIN PASSWORD '{TESTS_PASSWORD}'".encode())
                 connection.execute(f"GRANT {PART_ROLES} TO {TESTS_LOGIN}".encode())
+
+    @property
+    def state_file(self) -> Path:
+        """The file with the port and the passwords."""
+        return self._state_file
 
     @property
     def admin_url(self) -> str:
@@ -123,13 +138,49 @@ def shared_postgres(run: str | None = None) -> Iterator[Cluster]:
 def own_postgres(**settings: str) -> Iterator[PostgresForTests]:
     """A migrated server of one's own, to kill and start again; it keeps its port. `fsync` is on."""
     with open_folder() as folder:
+        copy_migrated(folder / "postgres")
         server = PostgresForTests(folder / "postgres", settings=settings)
         server.start()
         try:
-            migrate(server.part_url("owner"))
             yield server
         finally:
             server.stop()
+
+
+def copy_migrated(to: Path) -> None:
+    """Make the folder of a migrated server that was never used: a copy of one that is made once per checkout.
+
+    A cluster of its own takes several times as long as the start of a copy.
+    """
+    home = PROJECT / ".venv" / "postgres"
+    made_once(home, _schema(), partial(_make_migrated, home / "migrated"))
+    subprocess.run(["cp", "-a", home / "migrated", to], check=True)
+
+
+def _make_migrated(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    with open_folder() as draft:
+        server = PostgresForTests(draft / "postgres")
+        server.start()
+        try:
+            migrate(server.part_url("owner"))
+        finally:
+            server.stop()
+        # Each copy chooses a port of its own.
+        passwords = {name: value for name, value in read_json(server.state_file).items() if name != "port"}
+        write_json(server.state_file, passwords)
+        server.log.unlink()
+        subprocess.run(["cp", "-a", server.folder, folder], check=True)
+
+
+def _schema() -> str:
+    """What a migrated server depends on: the versions of packages, and all of ours that makes servers and schema."""
+    rooms = [PROJECT / "infra" / room for room in ("local/servers", "postgres", "settings")]
+    files = [file for room in rooms for file in sorted(room.rglob("*")) if file.suffix in {".py", ".sql"}]
+    found = sha256()
+    for file in [PROJECT / "requirements.lock", Path(__file__), *files]:
+        found.update(file.read_bytes())
+    return found.hexdigest()
 
 
 @contextmanager
@@ -159,6 +210,12 @@ def open_folder() -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_meanwhile(folder: Path) -> None:
+    """Remove a folder in a process of its own: that of a broker with thousands of partitions takes half a minute."""
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    subprocess.run(["sh", "-c", 'rm -rf "$0" &', folder], check=True, start_new_session=True, **quiet)  # type: ignore[call-overload]
 
 
 def keep(folder: Path) -> None:

@@ -14,6 +14,7 @@ from adapters.refresh_tokens import DerivedRefreshTokens
 from application.bus import Bus
 from application.commands import Command, CommandResult
 from application.identity.sessions import LogIn
+from application.known_roots import KnownRoots
 from application.policies.end_sessions import end_sessions
 from application.policies.follow_plans import follow_plans
 from application.policies.send_account_mails import send_account_mails
@@ -26,6 +27,7 @@ from application.policies.tell_of_access_requests import tell_of_access_requests
 from application.policies.tell_of_answers import tell_of_answers
 from application.policies.tell_of_budgets import tell_of_budgets
 from application.policies.tell_of_failures import tell_of_failures
+from application.policies.tell_of_holds import tell_of_holds
 from application.policies.tell_of_join_requests import tell_of_join_requests
 from application.policies.tell_of_lost_domains import tell_of_lost_domains
 from application.policy import POLICIES, Policy, Reaction, react_to
@@ -70,6 +72,7 @@ PLAYED = [
         tell_of_answers,
         tell_of_budgets,
         tell_of_failures,
+        tell_of_holds,
         tell_of_join_requests,
         tell_of_lost_domains,
     )
@@ -171,11 +174,12 @@ class CommandRunner:
         *,
         match: str | None = None,
         session_id: UUID | None = None,
+        known: KnownRoots | None = None,
     ) -> CommandResult[R]:
         """Send the command; return its result. `match`: only if this is the current entity tag."""
         precondition = None if match is None else Precondition(frozenset({match}))
         context = replace(self.call, actor=by, idempotency_key=key, precondition=precondition, session_id=session_id)
-        return await self.bus.send(command, context)
+        return await self.bus.send(command, context, known)
 
     async def ask(
         self, command: Command[R], by: Actor | None = None, *, match: str | None = None, session_id: UUID | None = None
@@ -222,8 +226,8 @@ class CommandRunner:
     async def _send_as_system(self, command: Command[R], key: str) -> R:
         return (await self.send(command, key=key)).answer
 
-    async def _send_as_user(self, command: Command[R], key: str, user_id: UUID) -> R:
-        return (await self.send(command, Actor(user_id), key)).answer
+    async def _send_as_user(self, command: Command[R], key: str, user_id: UUID, known: KnownRoots | None = None) -> R:
+        return (await self.send(command, Actor(user_id), key, known=known)).answer
 
     async def _react(self) -> bool:
         """Let the policies see the events since the last time; return whether they have caused anything."""

@@ -94,7 +94,7 @@ from application.identity.sessions import LogIn, LogOut, LogOutEverywhere, Refre
 from application.identity.suspension import LockDown, RemindOfDeletion, RequestDeletion, WithdrawDeletion
 from application.identity.user import AcceptTerms, ChangePassword, ChangeProfile, Deactivate
 from application.ports import Actor, AnswerExpired, Clock, CommandContext, NewId, Reference, Store, TokenText
-from application.privacy.erasure import ErasureStep
+from application.privacy.erasing import ErasureStep
 from application.teams.dissolution import DissolveTeam, WithdrawDissolution
 from application.teams.domain import AddDomain, NoteDomain, ProveDomain, RemoveDomain
 from application.teams.domain_mail import ProveDomainByMail, RequestDomainMail

@@ -106,6 +106,9 @@ def test_every_missing_setting_is_named(tmp_path: Path, monkeypatch: pytest.Monk
         ("PALIMPSEST_PROVIDER_URL", "http://models.example/v1", "write https://"),
         ("PALIMPSEST_PROVIDER_REQUESTS", "0", "1"),
         ("PALIMPSEST_MODELS", "/nonexistent", "file"),
+        ("PALIMPSEST_SIEM_URL", f"ftp://app:{SECRET}@siem.example", "https://"),
+        ("PALIMPSEST_SIEM_SECRET", "short", "32"),
+        ("PALIMPSEST_SIEM_CAFILE", "/nonexistent", "file"),
         ("PALIMPSEST_PORT", "70000", "65535"),
         ("PALIMPSEST_TOKEN_TTL", "60", "900"),
         ("PALIMPSEST_TOKEN_TTL", "86400", "3600"),
@@ -174,6 +177,13 @@ def test_a_mail_server_needs_a_sender(folder: Path, monkeypatch: pytest.MonkeyPa
     assert str(caught.value) == "PALIMPSEST_MAIL_FROM is not set, and PALIMPSEST_SMTP_URL needs it."
 
 
+def test_a_siem_needs_a_secret(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(folder).siem.url is None
+    monkeypatch.setenv("PALIMPSEST_SIEM_URL", "https://siem.example/history")
+    with pytest.raises(SettingsError, match="PALIMPSEST_SIEM_SECRET must be set where PALIMPSEST_SIEM_URL is"):
+        load(folder)
+
+
 def test_files_are_in_a_bucket_or_in_the_data_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(open_files(load(folder).files, load(folder).installation), LocalFiles)
     for name, value in {
@@ -231,12 +241,14 @@ VERIFIED = "postgresql://app@db.example/x?sslmode=verify-full&sslrootcert=/etc/s
         ("PALIMPSEST_SMTP_URL", "smtp://mail.example"),
         ("PALIMPSEST_SMTP_URL", "smtp://192.0.2.1:2525"),
         ("PALIMPSEST_S3_ENDPOINT", "http://files.example:9000"),
+        ("PALIMPSEST_SIEM_URL", "http://siem.example/history"),
     ],
 )
 def test_m9_a_server_on_another_machine_needs_verified_tls_unless_the_network_is_said_to_be_safe(
     folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv("PALIMPSEST_MAIL_FROM", "no-reply@palimpsest.example")
+    monkeypatch.setenv("PALIMPSEST_SIEM_SECRET", SECRET * 8)
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as caught:
         load(folder)
@@ -262,12 +274,15 @@ def test_m9_a_server_on_another_machine_needs_verified_tls_unless_the_network_is
         ("PALIMPSEST_SMTP_URL", "smtps://app:pw@mail.example"),
         ("PALIMPSEST_S3_ENDPOINT", "http://127.0.0.1:9000"),
         ("PALIMPSEST_S3_ENDPOINT", "https://files.example:9000"),
+        ("PALIMPSEST_SIEM_URL", "https://siem.example/history"),
+        ("PALIMPSEST_SIEM_URL", "http://127.0.0.1:9000/history"),
     ],
 )
 def test_m9_verified_tls_loopback_and_unix_sockets_are_fine(
     folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv("PALIMPSEST_MAIL_FROM", "no-reply@palimpsest.example")
+    monkeypatch.setenv("PALIMPSEST_SIEM_SECRET", SECRET * 8)
     monkeypatch.setenv(name, value)
     load(folder)
 

@@ -1,7 +1,7 @@
 """Arguments of an endpoint, read from a request and validated; all faults of a request are reported at once."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fastapi import Request
@@ -20,6 +20,7 @@ class Arguments:
         self._dependencies = parameters.dependencies
         self._path = parameters.path
         self._query = parameters.query
+        self._without_query = _without_query(parameters.query)
         self._bodies = {name: [JsonBody(model) for model in models] for name, models in parameters.body.items()}
         self._has_free_text = any(_is_free_text(adapter) for adapter in parameters.path.values())
 
@@ -36,8 +37,10 @@ class Arguments:
             given[name] = _checked("path", (name,), adapter.validate_python, request.path_params[name], errors)
         if not errors and not self._has_free_text:
             context.validated(request.scope["path"])
-        if self._query or request.scope["query_string"]:
+        if self._without_query is None or request.scope["query_string"]:
             given |= self._queried(request, errors)
+        else:
+            given |= self._without_query
         for name, bodies in self._bodies.items():
             body = body_for(bodies, context)
             content = await body.read(request, context)
@@ -56,6 +59,14 @@ class Arguments:
         return {
             name: _checked("query", (), adapter.validate_python, query, errors) for name, adapter in self._query.items()
         }
+
+
+def _without_query(query: Mapping[str, TypeAdapter[Any]]) -> dict[str, Any] | None:
+    """Return the arguments of requests without a query, which are the same for all; None: they need one."""
+    try:
+        return {name: adapter.validate_python({}) for name, adapter in query.items()}
+    except ValidationError:
+        return None
 
 
 def _is_free_text(adapter: TypeAdapter[Any]) -> bool:

@@ -12,7 +12,7 @@ from fastapi import Depends, Request
 from starlette.responses import Response
 
 from adapters.http.api.context import RequestContext, context_of
-from adapters.http.api.lists import AnyPage, ListReader, LogQuery
+from adapters.http.api.lists import AnyPage, ListQuery, ListReader, LogQuery
 from adapters.http.api.responses import Answer
 from application.audit_reads import RecordAuditRead
 from application.ports import AuditTrail, EventStore
@@ -61,30 +61,39 @@ class AuditedReader:
         Unavailable, OutcomeUnknown: the read cannot be recorded now.
     """
 
-    __slots__ = ("_context", "_reader")
+    __slots__ = ("_lists",)
 
     def __init__(self, request: Request) -> None:
-        self._context: RequestContext = context_of(request)
-        self._reader = ListReader(request)
+        self._lists = _RecordingLists(request)
 
     @property
     def trail(self) -> AuditTrail:
         """Return the log, for queries of it."""
-        return self._context.deps.trail
+        return self._lists.context.deps.trail
 
-    async def logged(
-        self, asked: Question, query: LogQuery, *args: Any, cursor: str | None, **options: Any
+    async def listed(
+        self, asked: Question, query: ListQuery, *args: Any, cursor: str | None, **options: Any
     ) -> Response:
-        """Answer with a page of a query of the event log, or with JSON Lines, of which each page is recorded.
+        """Answer with a page of a query of read models, or with JSON Lines, of which each page is recorded.
+
+        The query gets the event log after its rows.
 
         Raises:
             Missing, StaleVersion: see `ListReader.listed`.
         """
+        self._lists.asked = asked
+        return await self._lists.listed(query, self._lists.history, *args, cursor=cursor, **options)
 
-        async def recorded(history: EventStore, *args: Any, **options: Any) -> AnyPage | None:
-            return await self._recorded(asked, await query(history, *args, **options))
+    async def logged(
+        self, asked: Question, query: LogQuery, *args: Any, cursor: str | None, **options: Any
+    ) -> Response:
+        """Answer as `listed` does, with a page of a query of the event log alone.
 
-        return await self._reader.logged(recorded, *args, cursor=cursor, **options)
+        Raises:
+            Missing, StaleVersion: see `ListReader.listed`.
+        """
+        self._lists.asked = asked
+        return await self._lists.logged(query, *args, cursor=cursor, **options)
 
     async def one(
         self,
@@ -98,25 +107,39 @@ class AuditedReader:
         Raises:
             Missing: there is none.
         """
-        view = await self._recorded(asked, await query(self._reader.history, *args, **kwargs))
-        return self._reader.unversioned(self._reader.found(view))
+        view = await query(self._lists.history, *args, **kwargs)
+        await _record(self._lists.context, asked, view)
+        return self._lists.unversioned(self._lists.found(view))
 
-    async def _recorded(self, asked: Question, answer: V) -> V:
-        """Record a read, also one that finds nothing, and return its answer."""
-        found = asked.found_in(answer)
-        filters = {
-            name: str(value) for name, value in asked.filters.items() if name not in PAGING and value is not None
-        }
-        command = RecordAuditRead(
-            operation=asked.operation,
-            topic=asked.topic,
-            aggregate_id=asked.aggregate_id,
-            filters=filters,
-            user_ids=[*asked.subjects.user_ids, *found.user_ids],
-            team_ids=[*asked.subjects.team_ids, *found.team_ids],
-        )
-        await self._context.deps.send(command, self._context.call())
-        return answer
+
+class _RecordingLists(ListReader):
+    """Lists of which each page is recorded before it is answered."""
+
+    __slots__ = ("asked", "context")
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request)
+        self.asked: Question | None = None
+        self.context: RequestContext = context_of(request)
+
+    async def _before(self, page: AnyPage | None) -> None:
+        assert self.asked is not None
+        await _record(self.context, self.asked, page)
+
+
+async def _record(context: RequestContext, asked: Question, answer: object) -> None:
+    """Record a read, also one that finds nothing."""
+    found = asked.found_in(answer)
+    filters = {name: str(value) for name, value in asked.filters.items() if name not in PAGING and value is not None}
+    command = RecordAuditRead(
+        operation=asked.operation,
+        topic=asked.topic,
+        aggregate_id=asked.aggregate_id,
+        filters=filters,
+        user_ids=[*asked.subjects.user_ids, *found.user_ids],
+        team_ids=[*asked.subjects.team_ids, *found.team_ids],
+    )
+    await context.deps.send(command, context.call())
 
 
 AuditedRead = Annotated[AuditedReader, Depends(AuditedReader)]

@@ -208,11 +208,12 @@ class RequestContext:
 
     def _admit(self, decision: Decision, earlier: tuple[BucketState, ...] = ()) -> None:
         self._charged = (*earlier, *decision.states)
+        if decision.admitted:
+            return
         if any(state.costs_too_much for state in decision.states):
             most = min(state.quota.count for state in decision.states)
             raise TooManyAtOnce(f"At most {most} are let through at once; send fewer in one request.")
-        if not decision.admitted:
-            raise RateLimited(words_of(decision), decision.retry_after)
+        raise RateLimited(words_of(decision), decision.retry_after)
 
     def require_csrf(self, session_id: UUID) -> None:
         """Refuse a request without the CSRF token of its session.

@@ -29,6 +29,7 @@ from application.ports import (
     ReadStore,
     RecentDocuments,
     RefreshTokens,
+    SealedLog,
     SecurityLog,
     Sessions,
     TextSignals,
@@ -61,7 +62,7 @@ class Deps:
 
     `history` loads aggregates from the log; `trail` is the log for auditors; `partial_texts` has texts that are being
     written, `text_signals` says when they grow; `queue` knows the places of jobs; `live` follows the log; `head`
-    returns the last position of the log. `checks` are readiness checks by
+    returns the last position of the log; `log` proves it to others. `checks` are readiness checks by
     server name: each raises when its server does not answer. The API is ready only when the servers in `vital` answer.
     `broker` describes this installation's Kafka topics. `read_wait_max`: the longest wait of a read for a
     Consistency-Token, in seconds. `bodies` bounds the bodies that are being received, `compressor` the answers that are
@@ -87,6 +88,7 @@ class Deps:
     csrf: CsrfTokens
     security_log: SecurityLog
     recent_documents: RecentDocuments
+    log: SealedLog
     clock: Clock
     new_id: NewId
     observe: ObserveRequest

@@ -12,25 +12,30 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from adapters.http.api.problems import MethodNotAllowed, Missing
 
-PARAMETER = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)\}")
+PARAMETER = re.compile(r"\{([a-zA-Z_][a-zA-Z0-9_]*)(:path)?\}")
 
 
 class _Node:
-    """The routes that share their first segments. `targets`: by method, a route and the places of its parameters."""
+    """The routes that share their first segments. `targets`: by method, a route and the places of its parameters.
 
-    __slots__ = ("children", "parameter", "targets")
+    `rest`: the routes whose last parameter takes all further segments.
+    """
+
+    __slots__ = ("children", "parameter", "rest", "targets")
 
     def __init__(self) -> None:
         self.children: dict[str, _Node] = {}
         self.parameter: _Node | None = None
-        self.targets: dict[str, tuple[Route, list[tuple[str, int]]]] = {}
+        self.rest: _Node | None = None
+        self.targets: dict[str, tuple[Route, list[tuple[str, slice]]]] = {}
 
 
 class Dispatcher:
     """Runs the route of each HTTP request; passes other connections to `otherwise`.
 
-    A segment of a template is a text or one `{parameter}`. Where both fit, the text is preferred, segment by segment
-    from the left, and a route that has the method is preferred to one that has not.
+    A segment of a template is a text or one `{parameter}`; the last one may be a `{parameter:path}`, which takes all
+    further segments. Where several fit, the text is preferred and then the parameter, segment by segment from the left,
+    and a route that has the method is preferred to one that has not.
 
     Raises:
         ValueError: a template has another form, or two routes have the same method and form.
@@ -65,10 +70,12 @@ class Dispatcher:
             if at == size:
                 if method in node.targets:
                     route, places = node.targets[method]
-                    return route, {name: segments[place] for name, place in places}
+                    return route, {name: "/".join(segments[place]) for name, place in places}
                 allowed.update(node.targets)
                 continue
             segment = segments[at]
+            if node.rest is not None:
+                open_nodes.append((node.rest, size))
             if node.parameter is not None and segment:
                 open_nodes.append((node.parameter, at + 1))
             if segment in node.children:
@@ -82,12 +89,16 @@ class Dispatcher:
     def _add(self, route: BaseRoute) -> None:
         if not isinstance(route, Route):
             raise ValueError(f"{route!r} is not a route with a path and methods.")
-        node, places = self._root, []
+        node, places = self._root, list[tuple[str, slice]]()
+        last = route.path.count("/")
         for place, segment in enumerate(route.path.split("/")[1:], start=1):
             parameter = PARAMETER.fullmatch(segment)
-            if parameter is not None:
-                places.append((parameter[1], place))
+            if parameter is not None and not parameter[2]:
+                places.append((parameter[1], slice(place, place + 1)))
                 node.parameter = node = node.parameter or _Node()
+            elif parameter is not None and place == last:
+                places.append((parameter[1], slice(place, None)))
+                node.rest = node = node.rest or _Node()
             elif "{" in segment:
                 raise ValueError(f"{route.path}: a segment is a text or one parameter, as in /documents/{{id}}.")
             else:

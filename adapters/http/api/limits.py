@@ -14,6 +14,7 @@ from application.ports import MICROSECONDS, Bucket, BucketState, Decision, Limit
 LimitName = Literal[
     "user",
     "anonymous",
+    "log",
     "sign-in",
     "registration",
     "registration-range",
@@ -28,6 +29,7 @@ LimitName = Literal[
 `domain-check`, `generation` and `audit` by user; all others by network."""
 
 WORDS: Mapping[LimitName, str] = {
+    "log": "Too many reads of the audit tree from your network",
     "sign-in": "Too many attempts to log in from your network",
     "registration": "Too many registrations from your network",
     "registration-range": "Too many registrations from your network and its neighbours",

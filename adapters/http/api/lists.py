@@ -82,6 +82,7 @@ class ListReader(QueryReader):
         async def pages(after: str | None) -> AnyPage:
             found = await self.query(query, *args, cursor=after, **options)
             page: AnyPage | None = await self.opened(found) if isinstance(found, ReadResult) else found
+            await self._before(page)
             return self.found(page)
 
         return await self._answer(pages, cursor, fields, as_lines=as_lines)
@@ -94,9 +95,14 @@ class ListReader(QueryReader):
         """
 
         async def pages(after: str | None) -> AnyPage:
-            return self.found(await query(self.history, *args, cursor=after, **options))
+            page = await query(self.history, *args, cursor=after, **options)
+            await self._before(page)
+            return self.found(page)
 
         return await self._answer(pages, cursor, None, as_lines=self._as_lines())
+
+    async def _before(self, page: AnyPage | None) -> None:
+        """Do what has to be done before a page is answered: here nothing."""
 
     def _as_lines(self) -> bool:
         return self._context.accepts(JSON_LINES)

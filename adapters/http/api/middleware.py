@@ -58,7 +58,7 @@ class RequestMiddleware:
         address = scope["client"][0] if scope.get("client") else ""
         context = RequestContext(self._deps, headers, self._deps.new_id(), address)
         request_id = str(context.request_id)
-        response = _Response(send, context, self._headers)
+        response = _Response(send, context, [(b"x-request-id", request_id.encode()), *self._headers])
         client_network.set(network_of(address))
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id, **_of_caller(headers, context.traceparent))
@@ -66,8 +66,8 @@ class RequestMiddleware:
         # HEAD is GET whose body the server leaves out (RFC 9110, 9.3.2).
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         try:
-            inner = {**scope, "method": method, CONTEXT: context, "bodiless": scope["method"] == "HEAD"}
-            await self._app({**inner, RESPONSE: response}, receive, response)
+            own = {"method": method, CONTEXT: context, RESPONSE: response, "bodiless": scope["method"] == "HEAD"}
+            await self._app({**scope, **own}, receive, response)
         except ClientDisconnect:
             pass  # recorded below
         finally:
@@ -123,7 +123,7 @@ class _Response:
     def __init__(self, send: Send, context: RequestContext, headers: Sequence[HttpHeader]) -> None:
         self._send = send
         self._context = context
-        self._headers = [(b"x-request-id", str(context.request_id).encode()), *headers]
+        self._headers = headers
         self.status = 0
 
     async def __call__(self, message: Message) -> None:

@@ -221,6 +221,11 @@ def operation(
     return {"status_code": status, "response_class": Answer, "responses": {status: good}, "openapi_extra": extra}
 
 
+def listing(returns: str, *, access: Action, fails: Sequence[int] = ()) -> dict[str, Any]:
+    """Return the arguments of a route that answers a page of a list, with a link to the next one."""
+    return operation(returns, access=access, takes=FRESH_UNLESS_KNOWN, gives=["Link"], fails=fails)
+
+
 def describe(app: FastAPI) -> SchemaObject:
     """Return the complete OpenAPI schema of the app."""
     if app.openapi_schema is None:

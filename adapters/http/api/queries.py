@@ -17,7 +17,7 @@ from adapters.http.api.context import RequestContext, context_of
 from adapters.http.api.html import HtmlPage
 from adapters.http.api.markdown import MarkdownRenderer
 from adapters.http.api.problems import Malformed, Missing
-from adapters.http.api.responses import Answer, HttpHeader, encode, etag_of
+from adapters.http.api.responses import Answer, HttpHeader, Representation, encode, etag_of
 from application.commands import ReadResult
 from application.ports import (
     EventStore,
@@ -26,6 +26,7 @@ from application.ports import (
     PartialTexts,
     ReadStore,
     RecentDocuments,
+    SealedLog,
     SecurityLog,
     Unavailable,
     UnwantedMatch,
@@ -234,6 +235,11 @@ class PublicReader:
         self.rows = self._context.deps.rows
 
     @property
+    def log(self) -> SealedLog:
+        """Return the audit tree."""
+        return self._context.deps.log
+
+    @property
     def markdown(self) -> MarkdownRenderer:
         """Return what renders contents for pages."""
         return self._context.deps.markdown
@@ -257,6 +263,13 @@ class PublicReader:
         """Answer with a view and its tag; 304 if the caller has it already. Raises `StaleVersion`."""
         tagged = [*etag_of(view), *headers]
         return Answer(b"", 304, tagged) if _is_known(self._context, view) else Answer(encode(view), 200, tagged)
+
+    def plain(self, found: Representation, headers: Sequence[HttpHeader]) -> Answer:
+        """Answer with a representation as it is, and its tag; 304 if the caller has it. Raises `StaleVersion`."""
+        tagged = [*etag_of(found), *headers]
+        if _is_known(self._context, found):
+            return Answer(b"", 304, tagged)
+        return Answer(found.body, 200, tagged, media=found.media)
 
     def either(self, view: object, page: Callable[[], HtmlPage], headers: Sequence[HttpHeader]) -> Answer:
         """Answer with a view that has no tag, or with its page if the caller names HTML among what it accepts."""

@@ -1,6 +1,8 @@
 """Responses: encoded JSON bodies, and the headers that follow from them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
 
 import msgspec
 from starlette.responses import JSONResponse
@@ -13,6 +15,30 @@ encode = msgspec.json.Encoder().encode
 
 PUBLIC: HttpHeader = (b"cache-control", b"public, max-age=300")
 """For responses that are the same for every caller and rarely change."""
+
+
+FOREVER: HttpHeader = (b"cache-control", b"public, max-age=31536000, immutable")
+"""For responses that are the same for every caller and never change."""
+ALWAYS_ASKED: HttpHeader = (b"cache-control", b"public, no-cache")
+"""For responses that are the same for every caller and may change at any time: caches ask whether they have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """A representation that is not made from a view. `media`: its media type."""
+
+    body: bytes
+    media: bytes
+
+    @property
+    def etag(self) -> str:
+        """A tag that changes with any byte."""
+        return content_tag(self.body)
+
+
+def content_tag(content: bytes) -> str:
+    """Return a tag that changes with the content."""
+    return str(int.from_bytes(sha256(content).digest()[:8], "big"))
 
 
 class Answer(JSONResponse):

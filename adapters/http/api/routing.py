@@ -71,7 +71,7 @@ class ApiRoute(BareRoute):
             await context.charge(self.limits)
         refuse_conditions(context, self._refused)
         arguments = await self._arguments.read(request, context)
-        if self._scope is not None:
+        if self._scope is not None and self.bodies:
             # A body may take a minute, in which the session may have ended.
             await context.require_session()
         response: Response = await self.endpoint(**arguments)

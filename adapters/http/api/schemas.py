@@ -18,6 +18,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from application.ports import HistoryFilter
 from projections.page import DEFAULT_LIMIT, MAX_LIMIT
 
 Email = Annotated[str, Field(min_length=3, max_length=254, json_schema_extra={"format": "email"})]
@@ -126,3 +127,27 @@ class NextStep:
     """The request will be worked on. `next` says how to go on."""
 
     next: str
+
+
+EventType = Annotated[str, Field(max_length=100, pattern="^[a-z_]+\\.[a-z_]+$", examples=["document.saved"])]
+
+
+class HistoryQuery(PageQuery):
+    """Filters and page of a history."""
+
+    type: Annotated[EventType | None, Field(description="Only events of this type.")] = None
+    actor: Annotated[UUID | None, Field(description="Only what this user did.")] = None
+    since: Annotated[Moment | None, Field(description="From this time on, with its time zone.")] = None
+    until: Annotated[Moment | None, Field(description="Before this time, with its time zone.")] = None
+    request: Annotated[UUID | None, Field(description="Only what the request with this `X-Request-Id` caused.")] = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The arguments of a query of a history."""
+        wanted = HistoryFilter(self.type, self.actor, self.since, self.until, self.request)
+        return {"wanted": wanted, "cursor": self.cursor, "limit": self.limit}
+
+    @property
+    def filters(self) -> dict[str, object]:
+        """The filters that are set, by name."""
+        return self.model_dump(exclude={"cursor", "limit"}, exclude_none=True)

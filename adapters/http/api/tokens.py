@@ -86,6 +86,7 @@ class Tokens:
     def __init__(
         self, keys: Sequence[SigningKey], *, issuer: str, audience: str, lifetime: int, clock: Clock, new_id: NewId
     ) -> None:
+        self._used: tuple[SigningKey, ...] = ()
         self.use(keys)
         self._issuer = issuer
         self._audience = audience
@@ -94,7 +95,10 @@ class Tokens:
         self.lifetime = lifetime
 
     def use(self, keys: Sequence[SigningKey]) -> None:
-        """Replace the keys."""
+        """Replace the keys. The same ones again change nothing, and leave what is known of tokens."""
+        if tuple(keys) == self._used:
+            return
+        self._used = tuple(keys)
         self._keys = KeySet([OKPKey.import_key(key.jwk()) for key in keys])
         self._current = self._keys.keys[0]
         self._until = {key.id: key.until for key in keys if key.until is not None}

@@ -7,11 +7,12 @@ from fastapi import Query
 from starlette.responses import Response
 
 from adapters.http.api.audited import AuditedRead, Question, Subjects
-from adapters.http.api.openapi import FRESH_UNLESS_KNOWN, operation
+from adapters.http.api.openapi import listing
 from adapters.http.api.routers import Router, Tag
-from adapters.http.api.schemas import PageQuery
+from adapters.http.api.schemas import HistoryQuery
 from domain.access import AUDIT
-from projections.identity.history import AccountAction, audited_history
+from projections.history import HistoryEntry
+from projections.identity.history import audited_history
 from projections.page import Page
 
 router = Router("/v1/audit", tag=Tag("audit", "The history of all, for auditors. Each read is recorded, and shown."))
@@ -19,13 +20,13 @@ router = Router("/v1/audit", tag=Tag("audit", "The history of all, for auditors.
 
 @router.get(
     "/users/{user_id}/history",
-    response_model=Page[AccountAction],
-    **operation("A page of actions.", access=AUDIT.action("read_history"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
+    response_model=Page[HistoryEntry],
+    **listing("A page of what happened.", access=AUDIT.action("read_history")),
 )
-async def audit_user_history(user_id: UUID, paged: Annotated[PageQuery, Query()], audited: AuditedRead) -> Response:
+async def audit_user_history(user_id: UUID, listed: Annotated[HistoryQuery, Query()], audited: AuditedRead) -> Response:
     """List what happened to an account, the latest first, also to a closed one. Requires the auditor role.
 
     The read is recorded before it is answered, and shown to the user.
     """
-    asked = Question("audit_user_history", "user", user_id, subjects=Subjects([user_id]))
-    return await audited.logged(asked, audited_history, user_id, cursor=paged.cursor, limit=paged.limit)
+    asked = Question("audit_user_history", "user", user_id, listed.filters, subjects=Subjects([user_id]))
+    return await audited.listed(asked, audited_history, user_id, **listed.options)

@@ -7,7 +7,7 @@ from fastapi import Path, Query
 from starlette.responses import Response
 
 from adapters.http.api.lists import List
-from adapters.http.api.openapi import FRESH_UNLESS_KNOWN, operation
+from adapters.http.api.openapi import listing
 from adapters.http.api.routers import Router
 from adapters.http.api.schemas import PageQuery
 from domain.access import SUBSCRIPTION, TEAM
@@ -23,7 +23,7 @@ StatementMonth = Annotated[
 @router.get(
     "/analytics/usage/statements/{month}",
     response_model=Statement,
-    **operation("The statement.", access=SUBSCRIPTION.action("read"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
+    **listing("The statement.", access=SUBSCRIPTION.action("read")),
 )
 async def get_statement(month: StatementMonth, page: Annotated[PageQuery, Query()], read: List) -> Response:
     """Get what the caller was charged in a month. `tokens` and `micros` are the sums of all lines, on all pages.
@@ -36,7 +36,7 @@ async def get_statement(month: StatementMonth, page: Annotated[PageQuery, Query(
 @router.get(
     "/teams/{team_id}/budget/statements/{month}",
     response_model=Statement,
-    **operation("The statement.", access=TEAM.action("read_budget"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
+    **listing("The statement.", access=TEAM.action("read_budget")),
 )
 async def get_team_statement(
     team_id: UUID, month: StatementMonth, page: Annotated[PageQuery, Query()], read: List

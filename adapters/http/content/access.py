@@ -7,7 +7,7 @@ from fastapi import Query
 from starlette.responses import Response
 
 from adapters.http.api.lists import List
-from adapters.http.api.openapi import FRESH, FRESH_UNLESS_KNOWN, operation
+from adapters.http.api.openapi import FRESH, listing, operation
 from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router
@@ -22,7 +22,7 @@ router = Router("/v1/documents/{document_id}/access", tag="documents")
 @router.get(
     "",
     response_model=Page[AccessView],
-    **operation("A page of reasons.", access=DOCUMENT.action("list_shares"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
+    **listing("A page of reasons.", access=DOCUMENT.action("list_shares")),
 )
 async def list_access(document_id: UUID, paged: Annotated[PageQuery, Query()], read: List) -> Response:
     """List who has access to a document and why. Requires the owner role.

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from adapters.http.api.commands import Send
 from adapters.http.api.lists import List
-from adapters.http.api.openapi import FRESH_UNLESS_KNOWN, KEYED, operation
+from adapters.http.api.openapi import KEYED, listing, operation
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router
 from adapters.http.api.schemas import Body, PageQuery
@@ -49,7 +49,7 @@ class AccessAcceptance(Body):
 @router.get(
     "/access-requests",
     response_model=Page[OwnAccessRequest],
-    **operation("A page of requests.", access=DOCUMENT.action("list"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
+    **listing("A page of requests.", access=DOCUMENT.action("list")),
 )
 async def list_own_access_requests(paged: Annotated[PageQuery, Query()], read: List) -> Response:
     """List the caller's requests for access to documents, and what came of them; the oldest first."""
@@ -88,7 +88,7 @@ async def withdraw_access_request(document_id: UUID, send: Send) -> Answer:
 @router.get(
     "/documents/{document_id}/access-requests",
     response_model=Page[AccessRequestView],
-    **operation("A page of requests.", access=DOCUMENT.action("list_shares"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
+    **listing("A page of requests.", access=DOCUMENT.action("list_shares")),
 )
 async def list_access_requests(document_id: UUID, paged: Annotated[PageQuery, Query()], read: List) -> Response:
     """List the open requests for access to a document, the oldest first. Requires the owner role."""

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from typing_extensions import TypedDict
 
 from adapters.http.api.lists import List
-from adapters.http.api.openapi import FRESH_UNLESS_KNOWN, operation
+from adapters.http.api.openapi import listing
 from adapters.http.api.routers import Router
 from adapters.http.api.schemas import Moment, PageQuery
 from application.content.folder import ListedFolders, folders_of_list
@@ -94,13 +94,7 @@ class DocumentQuery(PageQuery):
 @router.get(
     "",
     response_model=ListedDocuments,
-    **operation(
-        "A page of documents.",
-        access=DOCUMENT.action("list"),
-        takes=FRESH_UNLESS_KNOWN,
-        gives=["Link"],
-        fails=[404],
-    ),
+    **listing("A page of documents.", access=DOCUMENT.action("list"), fails=[404]),
 )
 async def list_documents(listed: Annotated[DocumentQuery, Query()], read: List) -> Response:
     """List documents without their content. They are the caller's own, their teams', and those shared with the caller.

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from adapters.http.api.commands import Send
 from adapters.http.api.lists import List
-from adapters.http.api.openapi import FRESH_UNLESS_KNOWN, KEYED, operation
+from adapters.http.api.openapi import KEYED, listing, operation
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router
 from adapters.http.api.schemas import PageQuery
@@ -24,9 +24,7 @@ PageOf = Annotated[PageQuery, Query()]
 @router.get(
     "/leaving",
     response_model=LeavingPage,
-    **operation(
-        "What becomes of documents.", access=TEAM.action("read_leaving"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]
-    ),
+    **listing("What becomes of documents.", access=TEAM.action("read_leaving")),
 )
 async def preview_leaving(team_id: UUID, paged: PageOf, read: List) -> Response:
     """Show what becomes of documents if the caller leaves the team. Those that they created for the team stay with it.
@@ -41,9 +39,7 @@ async def preview_leaving(team_id: UUID, paged: PageOf, read: List) -> Response:
 @router.get(
     "/members/{user_id}/leaving",
     response_model=LeavingPage,
-    **operation(
-        "What becomes of documents.", access=TEAM.action("read_removal"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]
-    ),
+    **listing("What becomes of documents.", access=TEAM.action("read_removal")),
 )
 async def preview_removal(team_id: UUID, user_id: UUID, paged: PageOf, read: List) -> Response:
     """Show what becomes of documents if a member leaves the team or is removed. Requires the admin role."""
@@ -53,9 +49,7 @@ async def preview_removal(team_id: UUID, user_id: UUID, paged: PageOf, read: Lis
 @router.get(
     "/dissolution",
     response_model=LeavingPage,
-    **operation(
-        "What becomes of documents.", access=TEAM.action("read_dissolution"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]
-    ),
+    **listing("What becomes of documents.", access=TEAM.action("read_dissolution")),
 )
 async def preview_dissolution(team_id: UUID, paged: PageOf, read: List) -> Response:
     """Show what becomes of documents if the team is dissolved. Requires the owner role.

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from adapters.http.api.commands import Send
 from adapters.http.api.lists import List
-from adapters.http.api.openapi import CONDITIONAL, FRESH, FRESH_UNLESS_KNOWN, KEYED, operation
+from adapters.http.api.openapi import CONDITIONAL, FRESH, KEYED, listing, operation
 from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router
@@ -49,7 +49,7 @@ class TeamOffer(Body):
 @router.get(
     "/ownership-offers/made",
     response_model=Page[MadeOffer],
-    **operation("A page of offers.", access=DOCUMENT.action("list_offers"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
+    **listing("A page of offers.", access=DOCUMENT.action("list_offers")),
 )
 async def list_made_offers(paged: Annotated[PageQuery, Query()], read: List) -> Response:
     """List the open offers of documents that the caller may give away: their own, and those of teams they manage."""
@@ -60,7 +60,7 @@ async def list_made_offers(paged: Annotated[PageQuery, Query()], read: List) -> 
 @router.get(
     "/ownership-offers/received",
     response_model=Page[ReceivedOffer],
-    **operation("A page of offers.", access=DOCUMENT.action("list_offers"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
+    **listing("A page of offers.", access=DOCUMENT.action("list_offers")),
 )
 async def list_received_offers(paged: Annotated[PageQuery, Query()], read: List) -> Response:
     """List the documents that are offered to the caller's verified email address, or to a team of theirs."""

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from adapters.http.api.commands import Send
 from adapters.http.api.lists import List
-from adapters.http.api.openapi import FRESH_UNLESS_KNOWN, KEYED, operation
+from adapters.http.api.openapi import KEYED, listing, operation
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router
 from adapters.http.api.schemas import PageQuery
@@ -22,7 +22,7 @@ router = Router("/v1/recent-documents", tag="documents")
 @router.get(
     "",
     response_model=Page[RecentDocument],
-    **operation("A page of documents.", access=DOCUMENT.action("list"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
+    **listing("A page of documents.", access=DOCUMENT.action("list")),
 )
 async def list_recent_documents(listed: Annotated[PageQuery, Query()], read: List) -> Response:
     """List the documents that the caller has viewed last. The latest is the first; they come without their content.

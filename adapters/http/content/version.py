@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from adapters.http.api.commands import Send
 from adapters.http.api.lists import List
-from adapters.http.api.openapi import CONDITIONAL, CONDITIONS, FRESH, FRESH_UNLESS_KNOWN, KEYED, operation
+from adapters.http.api.openapi import CONDITIONAL, CONDITIONS, FRESH, KEYED, listing, operation
 from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router
@@ -63,7 +63,7 @@ class VersionName(Body):
 @router.get(
     "",
     response_model=VersionPage,
-    **operation("A page of versions.", access=DOCUMENT.action("read"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
+    **listing("A page of versions.", access=DOCUMENT.action("read")),
 )
 async def list_versions(document_id: UUID, listed: Annotated[VersionsQuery, Query()], read: List) -> Response:
     """List a document's versions, one for each save, the latest first. Requires the viewer role.

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from adapters.http.api.commands import CommandSender, Completion, Send
 from adapters.http.api.lists import List
-from adapters.http.api.openapi import FRESH, FRESH_UNLESS_KNOWN, KEYED, operation
+from adapters.http.api.openapi import FRESH, KEYED, listing, operation
 from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router, Tag
@@ -174,7 +174,7 @@ async def list_generated_passages(document_id: UUID, read: Read) -> Answer:
 @router.get(
     "/generations",
     response_model=Page[GenerationSummary],
-    **operation("A page of generations.", access=GENERATION.action("list"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
+    **listing("A page of generations.", access=GENERATION.action("list")),
 )
 async def list_generations(paged: Annotated[GenerationQuery, Query()], read: List) -> Response:
     """List what the caller has asked models for, the latest first."""

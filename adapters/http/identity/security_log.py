@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from starlette.responses import Response
 
 from adapters.http.api.lists import List
-from adapters.http.api.openapi import FRESH_UNLESS_KNOWN, operation
+from adapters.http.api.openapi import listing
 from adapters.http.api.routers import Router
 from adapters.http.api.schemas import Moment, PageQuery
 from domain.access import ACCOUNT
@@ -38,7 +38,7 @@ class SecurityLogQuery(PageQuery):
 @router.get(
     "/me/security-log",
     response_model=Page[SecurityLogEntry],
-    **operation("A page of entries.", access=ACCOUNT.action("read"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
+    **listing("A page of entries.", access=ACCOUNT.action("read")),
 )
 async def list_security_log(listed: Annotated[SecurityLogQuery, Query()], read: List) -> Response:
     """List logins, refusals and changes of the caller's account, the latest first. Kept for 400 days, changes for ever.

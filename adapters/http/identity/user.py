@@ -8,18 +8,19 @@ from starlette.responses import Response
 
 from adapters.http.api.commands import Send
 from adapters.http.api.lists import List
-from adapters.http.api.openapi import CONDITIONAL, FRESH_UNLESS_KNOWN, KEYED, operation
+from adapters.http.api.openapi import CONDITIONAL, FRESH_UNLESS_KNOWN, KEYED, listing, operation
 from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router
-from adapters.http.api.schemas import Body, Email, NextStep, PageQuery, Password
+from adapters.http.api.schemas import Body, Email, HistoryQuery, NextStep, Password
 from application.identity.email_change import RequestEmailChange
 from application.identity.suspension import RequestDeletion
 from application.identity.user import AcceptTerms, ChangePassword, ChangeProfile, UserView
 from domain.access import ACCOUNT
 from domain.identity.profile import AVATAR_URL_LENGTH, NAME_LENGTH
 from domain.identity.terms import VERSION
-from projections.identity.history import AccountAction, account_history
+from projections.history import HistoryEntry
+from projections.identity.history import account_history
 from projections.identity.user import user
 from projections.page import Page
 
@@ -131,12 +132,15 @@ async def accept_terms(body: Terms, send: Send) -> Answer:
 
 @router.get(
     "/me/history",
-    response_model=Page[AccountAction],
-    **operation("A page of actions.", access=READ, takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
+    response_model=Page[HistoryEntry],
+    **listing("A page of what happened.", access=READ),
 )
-async def list_account_history(paged: Annotated[PageQuery, Query()], read: List) -> Response:
-    """List what happened to the caller's account, the latest first. Never stale: read from the event log."""
-    return await read.logged(account_history, read.actor.user_id, cursor=paged.cursor, limit=paged.limit)
+async def list_account_history(listed: Annotated[HistoryQuery, Query()], read: List) -> Response:
+    """List what happened to the caller's account and who audited it. The latest comes first.
+
+    Each item names who did it, and the request and session that caused it. A page with few items may have a next one.
+    """
+    return await read.listed(account_history, read.history, read.security_log, read.actor.user_id, **listed.options)
 
 
 @router.post(

@@ -1,11 +1,10 @@
 """HTTP for the models that can be asked."""
 
 from dataclasses import dataclass
-from hashlib import sha256
 
 from adapters.http.api.openapi import CONDITIONS, operation
 from adapters.http.api.queries import Read
-from adapters.http.api.responses import Answer, encode
+from adapters.http.api.responses import Answer, content_tag, encode
 from adapters.http.api.routers import Router, Tag
 from application.ports import Model, Models
 from domain.access import MODEL
@@ -36,7 +35,7 @@ class ModelList:
     @property
     def etag(self) -> str:
         """A tag that changes with anything in the list."""
-        return str(int.from_bytes(sha256(encode(self)).digest()[:8], "big"))
+        return content_tag(encode(self))
 
 
 @router.get("", response_model=ModelList, **operation("The models.", access=MODEL.action("list"), takes=CONDITIONS))

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from adapters.http.api.commands import Send
 from adapters.http.api.lists import List
-from adapters.http.api.openapi import CONDITIONAL, FRESH, FRESH_UNLESS_KNOWN, KEYED, operation
+from adapters.http.api.openapi import CONDITIONAL, FRESH, KEYED, listing, operation
 from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router
@@ -61,7 +61,7 @@ class Invitations(Body):
 @router.get(
     "/invitations",
     response_model=Page[OwnInvitation],
-    **operation("A page of invitations.", access=TEAM.action("list"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
+    **listing("A page of invitations.", access=TEAM.action("list")),
 )
 async def list_own_invitations(paged: Annotated[PageQuery, Query()], read: List) -> Response:
     """List the teams that have invited the caller's verified email address, the oldest team first."""

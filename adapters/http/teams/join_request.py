@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from adapters.http.api.commands import Send
 from adapters.http.api.lists import List
-from adapters.http.api.openapi import FRESH_UNLESS_KNOWN, KEYED, operation
+from adapters.http.api.openapi import KEYED, listing, operation
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router
 from adapters.http.api.schemas import Body, PageQuery
@@ -49,7 +49,7 @@ class JoinAcceptance(Body):
 @router.get(
     "/join-requests",
     response_model=Page[OwnJoinRequest],
-    **operation("A page of requests.", access=TEAM.action("list"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
+    **listing("A page of requests.", access=TEAM.action("list")),
 )
 async def list_own_join_requests(paged: Annotated[PageQuery, Query()], read: List) -> Response:
     """List the caller's requests to join teams, and what came of them; the oldest first."""
@@ -88,9 +88,7 @@ async def withdraw_join_request(request_id: UUID, send: Send) -> Answer:
 @router.get(
     "/teams/{team_id}/join-requests",
     response_model=Page[JoinRequestView],
-    **operation(
-        "A page of requests.", access=TEAM.action("list_invitations"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]
-    ),
+    **listing("A page of requests.", access=TEAM.action("list_invitations")),
 )
 async def list_join_requests(team_id: UUID, paged: Annotated[PageQuery, Query()], read: List) -> Response:
     """List the open requests to join a team, the oldest first. Requires the admin role."""

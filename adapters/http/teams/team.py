@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from adapters.http.api.commands import Send
 from adapters.http.api.lists import List
-from adapters.http.api.openapi import CONDITIONAL, CREATED, FRESH, FRESH_UNLESS_KNOWN, operation
+from adapters.http.api.openapi import CONDITIONAL, CREATED, FRESH, FRESH_UNLESS_KNOWN, listing, operation
 from adapters.http.api.queries import Read
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router, Tag
@@ -76,7 +76,7 @@ async def found_team(body: NewTeam, send: Send) -> Answer:
 @router.get(
     "",
     response_model=Page[TeamView],
-    **operation("A page of teams.", access=TEAM.action("list"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]),
+    **listing("A page of teams.", access=TEAM.action("list")),
 )
 async def list_teams(paged: Annotated[PageQuery, Query()], read: List) -> Response:
     """List the teams that the caller is a member of, the oldest first."""
@@ -116,9 +116,7 @@ async def change_slug(team_id: UUID, body: TeamSlug, send: Send) -> Answer:
 @router.get(
     "/{team_id}/activity",
     response_model=Page[TeamAction],
-    **operation(
-        "A page of what happened.", access=TEAM.action("read_activity"), takes=FRESH_UNLESS_KNOWN, gives=["Link"]
-    ),
+    **listing("A page of what happened.", access=TEAM.action("read_activity")),
 )
 async def list_activity(team_id: UUID, listed: Annotated[ActivityQuery, Query()], read: List) -> Response:
     """List what happened in a team, the latest first. Requires the admin role."""

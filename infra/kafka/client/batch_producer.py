@@ -5,8 +5,8 @@ length. The sender behind it works on batches only: it numbers them (idempotence
 retries. So this module builds the batches and gives them to that sender.
 
 Private parts of kafka-python 3.0.12 used here (pinned in pyproject.toml, covered by a test on a real broker):
-- `KafkaProducer._accumulator` with `_incomplete`, `_tp_lock()` and `_batches`, and `KafkaProducer._sender`: in `send`
-  and `close`;
+- `KafkaProducer._accumulator` with `_incomplete`, `_tp_lock()` and `_batches`, and `KafkaProducer._sender`: in
+  `__init__`, `send` and `close`;
 - `ProducerBatch` with `produce_future` and `record_count`: in `send` and `InFlightBatch`;
 - `MemoryRecordsBuilder._builder` with `_buffer`, `_first_timestamp`, `_max_timestamp`, `_num_records`, `_last_offset`,
   and `MemoryRecordsBuilder._next_offset`: in `ready_made`.
@@ -65,13 +65,17 @@ class BatchProducer:
     """A producer of whole batches. The caller keeps one batch of a partition in flight: then none overtakes another."""
 
     def __init__(self, producer: KafkaProducer, topics: Iterable[str]) -> None:
-        """Take over `producer`, which must be idempotent.
+        """Take over `producer`, which must be idempotent. All topics are asked for together: each question to the
+        broker takes a tenth of a second, in which a relay that takes over would publish nothing.
 
         Raises:
             kafka.errors.KafkaError: a topic does not exist.
         """
         self._producer = producer
-        for topic in topics:
+        wanted = list(topics)
+        for topic in wanted:
+            producer._sender.add_topic(topic)
+        for topic in wanted:
             producer.partitions_for(topic)
 
     def send(self, batches: Batches) -> InFlightBatch:

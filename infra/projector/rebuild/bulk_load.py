@@ -15,12 +15,10 @@ from domain.kernel import Root
 from infra.postgres.projector_connection import Connection, connect, is_poison
 from infra.progress import Progress
 from infra.projector.checkpoints import PROJECTIONS
-from infra.projector.statements import COPY_HEAD, COPY_TAIL
 from infra.projector.table_writer import TableWriter
 from projections.kernel import Key, Poison, Row
 
 BATCH = 2_000
-COPY_ROWS = 500
 MAX_BYTES = 128 * 1024 * 1024
 ROW_BYTES = 1_000
 """Memory that a row takes, without its long values."""
@@ -209,16 +207,8 @@ class BulkLoader:
             # Rows of the same keys may be stored, by this load or by another process.
             await self._writer.store(self._connection, new, [])
         else:
-            await self._copy(new)
+            await self._writer.copy(self._connection, new)
         await self._writer.store(self._connection, known, removed)
-
-    async def _copy(self, rows: list[tuple[Key, Row]]) -> None:
-        statements = self._writer.statements
-        async with self._connection.cursor().copy(statements.copy) as copy:
-            await copy.write(COPY_HEAD)
-            for start in range(0, len(rows), COPY_ROWS):
-                await copy.write(statements.copied(rows[start : start + COPY_ROWS]))
-            await copy.write(COPY_TAIL)
 
 
 async def connect_to_load(url: str) -> Connection:

@@ -67,11 +67,13 @@ def test_a_proof_is_checked_offline(palimpsest: Palimpsest, database: Database, 
     )
     event.write_bytes(state)
     found = offline(tmp_path, key, str(file), str(event))
-    assert found.startswith("Position 123 of 300 in the log palimpsest.localhost/log: note.extended, version 4 of the")
+    assert found.startswith("Position 123 of 300 in the log palimpsest.localhost/log: note.extended, version 3 of the")
     assert str(stream_id) in found
 
     event.write_bytes(state + b"x")
-    assert "EVENT is not the event of the proof" in offline(tmp_path, key, str(file), str(event), code=1)
+    assert "bytes of the event at position 123 are not those of its leaf" in offline(
+        tmp_path, key, str(file), str(event), code=1
+    )
     entry = b64decode(proof.split("\n")[1].removeprefix("extra "))
     forged = entry[:1] + (124).to_bytes(8, "big") + entry[9:]
     file.write_text(proof.replace(b64encode(entry).decode(), b64encode(forged).decode()))
@@ -95,6 +97,20 @@ def test_what_is_not_sealed_cannot_be_proved(palimpsest: Palimpsest, database: D
     assert "cannot be proved" in palimpsest("prove", "7", code=1).stderr
     execute(database, "UPDATE log_checkpoints SET note = 'nothing'")
     assert "cannot be proved: the last checkpoint is damaged" in palimpsest("prove", "7", code=1).stderr
+
+
+def test_an_export_is_checked_offline(palimpsest: Palimpsest, tmp_path: Path) -> None:
+    file = tmp_path / "log.jsonl"
+    assert palimpsest("export", "--events", str(file)).stderr == "300 events are exported.\n"
+    assert file.stat().st_mode & 0o777 == 0o600
+    said = "Positions {} to 300 of 300 in the log palimpsest.localhost/log, complete: {} streams.\n"
+    assert offline(tmp_path, str(SIGNER.key), str(file)) == said.format(1, 60)
+    file.write_text(palimpsest("export", "--from", "296", "-").stdout)
+    assert offline(tmp_path, str(SIGNER.key), str(file)) == said.format(296, 1)
+
+    assert "300 events are sealed" in palimpsest("export", "--to", "301", str(file), code=1).stderr
+    assert "cannot be written" in palimpsest("export", str(tmp_path / "none" / "log"), code=2).stderr
+    assert {each.name for each in tmp_path.iterdir() if "draft" in each.name} == set()
 
 
 def test_verify_says_what_was_verified_or_the_first_wrong_position(

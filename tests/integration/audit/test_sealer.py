@@ -12,7 +12,6 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from infra.audit import lag, sealer, sealing_session
@@ -29,6 +28,7 @@ from infra.postgres.locks import SEALER_LEADER
 from infra.settings.audit import DEFAULT_ORIGIN
 from infra.settings.errors import SettingsError
 from infra.store.log_rows import APPENDED_CHANNEL
+from tests.support.metrics import sample
 from tests.support.note import Note
 from tests.support.roles import RoleProcess, environment, frozen
 from tests.support.sealing import SIGNER, always_leading, entries, execute, fill, notes, seal, stored_tiles
@@ -40,7 +40,7 @@ WRONG_HASH = "sha256(''::bytea)"
 
 
 def gauge(name: str) -> float:
-    value = REGISTRY.get_sample_value(f"palimpsest_sealer_{name}")
+    value = sample(f"palimpsest_sealer_{name}")
     assert value is not None
     return value
 

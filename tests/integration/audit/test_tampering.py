@@ -253,10 +253,11 @@ def resealed(database: Database) -> None:
     signed = rows(database.admin_url, "SELECT size, previous, note, signed_at FROM log_checkpoints")
     empty_tree(database)
     for size in SEALED:
-        parked = rows(database.admin_url, "DELETE FROM stored_events WHERE notification_id > %s RETURNING *", size)
+        execute(database, "CREATE TABLE parked AS SELECT * FROM stored_events WHERE notification_id > %s", size)
+        execute(database, "DELETE FROM stored_events WHERE notification_id > %s", size)
         seal(database)
-        for row in parked:
-            execute(database, "INSERT INTO stored_events VALUES (%s, %s, %s, %s, %s, %s)", *row)
+        execute(database, "INSERT INTO stored_events SELECT * FROM parked")
+        execute(database, "DROP TABLE parked")
     execute(database, "DELETE FROM log_checkpoints")
     for row in signed:
         execute(database, "INSERT INTO log_checkpoints VALUES (%s, %s, %s, %s)", *row)

@@ -4,10 +4,10 @@ import logging
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from prometheus_client import REGISTRY
 
 from infra.jobs.metrics import measure
 from tests.support.jobs import Greet, OpenedJobs, register
+from tests.support.metrics import sample
 from tests.support.stores import rows
 from tests.support.waiting import until
 
@@ -15,7 +15,7 @@ AGE = "UPDATE jobs.procrastinate_jobs SET args = args || jsonb_build_object('due
 
 
 def value(name: str, **labels: str) -> float:
-    return REGISTRY.get_sample_value(f"palimpsest_{name}", {"kind": "greet", **labels}) or 0.0
+    return sample(f"palimpsest_{name}", {"kind": "greet", **labels}) or 0.0
 
 
 async def test_the_backlog_is_measured_by_kind(jobs: OpenedJobs) -> None:

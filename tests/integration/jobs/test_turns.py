@@ -187,6 +187,41 @@ async def test_a_payer_at_the_quota_holds_up_no_other(jobs: OpenedJobs) -> None:
         rows(jobs.admin_url, END + ended)
 
 
+COPY_WITHOUT_LOCK = """
+INSERT INTO jobs.procrastinate_jobs (queue_name, task_name, args)
+SELECT queue_name, task_name, args FROM jobs.procrastinate_jobs, generate_series(2, %s) WHERE status = 'todo'
+"""
+READ = """
+SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables
+WHERE schemaname = 'jobs' AND relname = 'procrastinate_jobs'
+"""
+
+
+@pytest.mark.parametrize("is_analysed", [False, True])
+async def test_the_waiting_jobs_of_a_payer_at_the_quota_are_not_read(jobs: OpenedJobs, is_analysed: bool) -> None:
+    await jobs.queue.enqueue(*many("a", 3, quota=2))
+    assert taken(jobs, 2) == ["a0", "a1"]
+    rows(jobs.admin_url, COPY_WITHOUT_LOCK, MANY)
+    await jobs.queue.enqueue(*many("b", 3, quota=2))
+    if is_analysed:
+        rows(jobs.admin_url, "ANALYZE jobs.procrastinate_jobs")
+    with psycopg.connect(jobs.admin_url) as connection:
+        found = connection.execute(TAKE, [5, None]).fetchall()
+        [(read,)] = connection.execute(READ).fetchall()
+    assert found == [("b", 0), ("b", 1)]
+    assert read < 100
+
+
+async def test_of_more_payers_than_are_looked_at_each_has_a_turn(jobs: OpenedJobs) -> None:
+    payers = {f"{number:02x}{'0' * 6}" for number in range(256)}
+    await jobs.queue.enqueue(*[GreetFor(payer=payer, quota=1) for payer in sorted(payers)])
+    took: set[str] = set()
+    for _ in range(40):
+        took |= {payer for payer, _ in rows(jobs.admin_url, TAKE, 20, None)}
+        rows(jobs.admin_url, END)
+    assert took == payers
+
+
 async def test_a_quota_bounds_no_jobs_of_another_lane(jobs: OpenedJobs) -> None:
     await jobs.queue.enqueue(*many("a", 3, resource="swift@own", quota=1), *many("a", 3, first=3))
     assert sorted(taken(jobs, 9)) == ["a0", "a3", "a4", "a5"]

@@ -103,7 +103,7 @@ def test_a_foreign_position_at_the_end_of_a_topic_is_not_trusted(
 
 def public_positions(kafka: ClientConfig, names: Topics) -> set[int]:
     """The positions of the public events, foreign ones left out."""
-    records = [record for topic in names.events()[1:] for record in relaying.records_of(kafka, topic)]
+    records = relaying.records_of(kafka, *names.events()[1:])
     return {relaying.sequence_of(record) for record in records if record.key != b"key"}
 
 

@@ -11,7 +11,6 @@ import pytest
 from kafka import KafkaConsumer
 from kafka.admin import KafkaAdminClient
 from kafka.structs import TopicPartition
-from prometheus_client import REGISTRY
 
 from infra.kafka.client.topics import Topics, create_missing
 from infra.kafka.consumer.feed import KafkaFeed
@@ -26,6 +25,7 @@ from projections.kernel import read_models
 from tests.support.feeding import FromKafka, FromStore, checked, grown, lines_in
 from tests.support.history import History
 from tests.support.kafka import own_topics
+from tests.support.metrics import sample
 from tests.support.notes import Notes, note
 from tests.support.projecting import append, positions
 from tests.support.publishing import Publisher, publishing
@@ -83,7 +83,7 @@ async def test_what_no_relay_has_written_stops_and_falsifies_nothing(feeding: Fr
 
 
 def _foreign() -> float:
-    return REGISTRY.get_sample_value("palimpsest_feed_foreign_records_total") or 0
+    return sample("palimpsest_feed_foreign_records_total") or 0
 
 
 async def test_an_event_whose_record_was_garbled_is_read_from_the_store(feeding: FromKafka, database: Database) -> None:

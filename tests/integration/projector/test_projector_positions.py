@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from msgspec.structs import replace
-from prometheus_client import REGISTRY
 
 from infra.bootstrap.projections import prepare_tables
 from infra.postgres.projector_connection import connect
 from infra.projector.lag import LagMonitor, lags
 from infra.projector.position_tracker import PositionTracker
+from tests.support.metrics import sample
 from tests.support.notes import Notes, note
 from tests.support.projecting import MemoryFeed, news, projecting
 from tests.support.servers import Database
@@ -112,4 +112,4 @@ async def test_a_projection_with_work_that_does_not_move_is_stuck(database: Data
 
 
 def _gauge(name: str) -> float | None:
-    return REGISTRY.get_sample_value(name, {"projection": "notes"})
+    return sample(name, {"projection": "notes"})

@@ -7,11 +7,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from prometheus_client import REGISTRY
 
 from infra.postgres.connect import AsyncConnection
 from infra.postgres.listener import Listener
 from infra.projector.position_tracker import PositionTracker
+from tests.support.metrics import sample
 from tests.support.note import Note
 from tests.support.servers import Database
 from tests.support.stores import CALL, disconnect, open_store, rows
@@ -59,7 +59,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def failures() -> float:
     """How often a listener has failed, as the metrics say."""
-    return REGISTRY.get_sample_value("palimpsest_listener_failures_total", {"channel": "numbers"}) or 0.0
+    return sample("palimpsest_listener_failures_total", {"channel": "numbers"}) or 0.0
 
 
 async def test_m3_no_payload_ends_it(database: Database) -> None:

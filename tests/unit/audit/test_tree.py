@@ -14,8 +14,10 @@ from infra.audit.tree import (
     inclusion_ranges,
     leaf_hash,
     node_hash,
+    outside_ranges,
     require_consistency,
     require_inclusion,
+    root_around,
 )
 from tests.support import merkle_model
 
@@ -101,6 +103,23 @@ def test_inclusion_proofs_are_as_defined_and_prove_one_leaf_only(size: int, data
     for arguments in wrong:
         with pytest.raises(ProofRefused):
             require_inclusion(*arguments)
+
+
+@given(sizes, st.data())
+def test_a_range_leads_to_the_root_with_what_is_beside_it_and_no_other_range_does(
+    size: int, data: st.DataObject
+) -> None:
+    start = data.draw(st.integers(0, size - 1))
+    end = data.draw(st.integers(start + 1, size))
+    ranges, inside = outside_ranges(start, end, size), ENTRY_LIST[start:end]
+    beside = hashes_of(ranges, reader_of(grown(size).tiles()))
+    assert [*range(start), *range(end, size)] == [index for each in ranges for index in range(*each)]
+    root = merkle_model.root(ENTRY_LIST[:size])
+    assert root_around(LeafRange(start, end), size, inside, beside) == root
+    assert root_around(LeafRange(start, end), size, [*inside[:-1], b"forged"], beside) != root
+    for entries, hashes in ((inside[:-1], beside), ([*inside, b"more"], beside), (inside, [*beside, bytes(32)])):
+        with pytest.raises(ProofRefused):
+            root_around(LeafRange(start, end), size, entries, hashes)
 
 
 @given(sizes, st.data())

@@ -18,6 +18,7 @@ from application.generation.generation import (
     CancelGeneration,
     DeleteGeneration,
     DiscardDraft,
+    GenerationView,
     RetryGeneration,
 )
 from application.generation.generation_jobs import ExpireGenerations, expire_generations
@@ -648,12 +649,18 @@ async def test_a_text_that_is_erased_while_it_is_written_is_paid_for() -> None:
     assert budget.used_tokens == erased.cost.tokens == asked.estimated_tokens + 2
 
 
-async def test_an_answer_that_comes_after_the_erasure_is_paid_for_once() -> None:
-    studio = await Studio().open()
+async def erased_meanwhile(studio: Studio) -> GenerationView:
+    """A generation whose document is erased during its first attempt."""
     asked = await studio.ask_for()
     start = StartAttempt(generation_id=asked.id, round=1, lost_tokens=0, prompt_tokens=asked.estimated_tokens)
     await studio.ask(start, studio.ada)
     await studio.ask(EraseDocument(id=studio.document_id))
+    return asked
+
+
+async def test_an_answer_that_comes_after_the_erasure_is_paid_for_once() -> None:
+    studio = await Studio().open()
+    asked = await erased_meanwhile(studio)
     for _ in range(2):
         await studio.send(answer_of(asked.id), studio.ada, "answer")
     budget = await studio.budget()
@@ -662,10 +669,7 @@ async def test_an_answer_that_comes_after_the_erasure_is_paid_for_once() -> None
 
 async def test_an_erased_text_whose_refusal_comes_late_is_paid_for() -> None:
     studio = await Studio().open()
-    asked = await studio.ask_for()
-    start = StartAttempt(generation_id=asked.id, round=1, lost_tokens=0, prompt_tokens=asked.estimated_tokens)
-    await studio.ask(start, studio.ada)
-    await studio.ask(EraseDocument(id=studio.document_id))
+    asked = await erased_meanwhile(studio)
     refusal = WithholdText(
         generation_id=asked.id, attempt=1, refused="unsafe_text", categories=("hate",), used=[TextUse(100, 10)]
     )
@@ -677,10 +681,7 @@ async def test_an_erased_text_whose_refusal_comes_late_is_paid_for() -> None:
 
 async def test_an_erased_text_of_a_lost_worker_costs_the_most_that_it_may_have_cost() -> None:
     studio = await Studio().open()
-    asked = await studio.ask_for()
-    start = StartAttempt(generation_id=asked.id, round=1, lost_tokens=0, prompt_tokens=asked.estimated_tokens)
-    await studio.ask(start, studio.ada)
-    await studio.ask(EraseDocument(id=studio.document_id))
+    asked = await erased_meanwhile(studio)
     await studio.work()
     budget = await studio.budget()
     assert (budget.used_tokens, budget.reserved) == (asked.estimated_tokens + OUTPUT, {})
@@ -852,3 +853,20 @@ async def test_only_the_asker_deletes_a_generation() -> None:
     await studio.ask(CancelGeneration(id=asked.id), studio.ada)
     with pytest.raises(NotFound):
         await studio.ask(DeleteGeneration(id=asked.id), await studio.actor("bob@example.org"))
+
+
+async def test_a_job_loads_the_generation_and_its_document_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answering, "WATCH_SECONDS", 60.0)
+    studio = await Studio().open()
+    await studio.ask_for()
+    loaded: list[str] = []
+    load = studio.store.load
+
+    async def note(kind: Any, id: UUID, *, version: int | None = None) -> Any:
+        loaded.append(kind.TOPIC)
+        return await load(kind, id, version=version)
+
+    monkeypatch.setattr(studio.store, "load", note)
+    await studio.try_once()
+    assert "generation.answered" in studio.happened()
+    assert loaded == ["generation", "document", "budget", "subscription", "budget"]

@@ -29,7 +29,12 @@ IDS = (
     "aggregate_id",
     "correlation_id",
 )
-NAMES = {**dict.fromkeys(IDS, NOTHING), "version": 1, "month": "2026-11", "topic": "document"}
+NAMES = {
+    **dict.fromkeys(IDS, NOTHING),
+    **dict.fromkeys(("version", "position", "old", "new"), 1),
+    "month": "2026-11",
+    "topic": "document",
+}
 """The parameters of all paths."""
 FORBIDDEN_FIELDS = {
     "role": "admin",

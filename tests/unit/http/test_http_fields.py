@@ -167,6 +167,9 @@ async def test_what_is_written_oddly_is_refused(api: HttpApi) -> None:
         "topic": "document",
         "aggregate_id": uuid4(),
         "correlation_id": uuid4(),
+        "position": 1,
+        "old": 1,
+        "new": 1,
     }
     for method, path, place, name, value in WRITTEN:
         target = path.format_map({**good, name: value} if place == "path" else good)
@@ -182,7 +185,7 @@ async def test_a_time_that_is_none_in_utc_is_refused(api: HttpApi, moment: str) 
     link = {"role": "viewer", "expires_at": moment}
     answers = [await api.client.post(f"{made.headers['location']}/links", json=link, headers=token)]
     for method, path, _, name in parameters("date-time"):
-        target = path.format(document_id=UUID(int=1))
+        target = path.format_map(dict.fromkeys(("document_id", "team_id", "user_id"), UUID(int=1)))
         answers.append(await api.client.request(method, target, params={name: moment}, headers=token))
     assert len(answers) > 3
     assert [(answer.status_code, "0001-01-02" in answer.text) for answer in answers] == [(422, True)] * len(answers)

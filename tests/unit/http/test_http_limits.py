@@ -288,13 +288,18 @@ def invitations(number: int) -> dict[str, Any]:
     return {"invitations": [{"email": f"{n}@example.org", "role": "viewer"} for n in range(number)]}
 
 
+async def new_team(api: HttpApi) -> tuple[str, dict[str, str]]:
+    """The id of a team, and the token of its owner, whose address is verified."""
+    user_id, _ = await api.account()
+    session_id = api.sessions.log_in(user_id, uuid7, BlindIndex(BLIND_KEY).address_id("ada@example.org"))
+    token = {"Authorization": f"Bearer {api.tokens.issue(user_id, session_id)}"}
+    answer = await ask(api, "POST", "/v1/teams", json={"name": "Crew", "slug": "crew"}, headers=token)
+    return answer.json()["id"], token
+
+
 async def test_each_address_that_is_invited_is_charged() -> None:
     async with limited() as api:
-        user_id, _ = await api.account()
-        address_id = BlindIndex(BLIND_KEY).address_id("ada@example.org")
-        session_id = api.sessions.log_in(user_id, uuid7, address_id)
-        token = {"Authorization": f"Bearer {api.tokens.issue(user_id, session_id)}"}
-        team = (await ask(api, "POST", "/v1/teams", json={"name": "Crew", "slug": "crew"}, headers=token)).json()["id"]
+        team, token = await new_team(api)
         path = f"/v1/teams/{team}/invitation-batches"
         first = await ask(api, "POST", path, json=invitations(30), headers=token)
         assert (first.status_code, first.headers["RateLimit"]) == (200, '"user";r=98;t=2, "invitation";r=20;t=2160')
@@ -307,11 +312,7 @@ async def test_each_address_that_is_invited_is_charged() -> None:
 
 async def test_a_repeated_request_gets_back_what_its_body_costs() -> None:
     async with limited() as api:
-        user_id, _ = await api.account()
-        address_id = BlindIndex(BLIND_KEY).address_id("ada@example.org")
-        session_id = api.sessions.log_in(user_id, uuid7, address_id)
-        token = {"Authorization": f"Bearer {api.tokens.issue(user_id, session_id)}"}
-        team = (await ask(api, "POST", "/v1/teams", json={"name": "Crew", "slug": "crew"}, headers=token)).json()["id"]
+        team, token = await new_team(api)
         path, keyed = f"/v1/teams/{team}/invitation-batches", {**token, "Idempotency-Key": "once"}
         assert await statuses(api, 3, "POST", path, json=invitations(20), headers=keyed) == [200] * 3
         assert await statuses(api, 1, "POST", path, json=invitations(30), headers=token) == [200]

@@ -83,6 +83,18 @@ def test_a_known_token_is_not_checked_again(time: Time, monkeypatch: pytest.Monk
     assert ours.identify(token) is first
 
 
+def test_a_known_token_stays_known_when_the_same_keys_are_used_again(
+    time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process takes its keys into use again and again, whenever it has compared them with the database."""
+    ours = issuer(time)
+    token = ours.issue(USER, SESSION)
+    ours.identify(token)
+    ours.use([*SIGNING_KEYS])
+    monkeypatch.delattr(jwt, "decode")
+    assert ours.identify(token).user_id == USER
+
+
 def test_only_so_many_tokens_are_remembered(time: Time, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tokens, "MAX_CACHED_TOKENS", 2)
     ours = issuer(time)

@@ -22,7 +22,8 @@ from application.identity.user import ChangePassword
 from application.jobs import JobFailed, perform
 from application.ports import AccountDeadline, Actor, DeadlineKind, NotSettled
 from application.privacy.account_deadlines import MeetAccountDeadlines
-from application.privacy.erasure import EraseDeletedUser, ErasureStep
+from application.privacy.erasing import ErasureStep
+from application.privacy.erasure import EraseDeletedUser
 from domain.identity.events import REMINDER_BEFORE
 from domain.identity.suspension import DELETION_GRACE
 from domain.identity.user import User
@@ -163,7 +164,7 @@ async def meet(runner: CommandRunner, *deadlines: tuple[UUID, DeadlineKind]) -> 
 async def test_a_user_is_reminded_and_then_erased_in_as_many_steps_as_it_takes(
     runner: CommandRunner, ada: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("application.privacy.erasure.MAX_EVENTS", 1)
+    monkeypatch.setattr("application.privacy.erasing.MAX_EVENTS", 1)
     for title in "abc":
         await runner.ask(CreateDocument(title=title), ada)
     await runner.ask(DELETE, ada)

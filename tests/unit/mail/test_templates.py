@@ -50,7 +50,7 @@ LINKS = {
 }
 """The links of each template."""
 LINKED = list(LINKS)
-WITHOUT_LINK = ["test", "email_in_use", "deletion_withdrawn"]
+WITHOUT_LINK = ["test", "email_in_use", "deletion_withdrawn", "deletion_held", "deletion_resumed"]
 
 ONLY_IN_HTML = "If the button does not work, copy this address into your browser:"
 

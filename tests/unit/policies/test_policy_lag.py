@@ -3,11 +3,11 @@
 from typing import Any, cast
 
 import pytest
-from prometheus_client import REGISTRY
 
 from infra.policies.tables import POLICY_GAUGES
 from infra.projector import lag
 from infra.projector.lag import STUCK_SECONDS, LagMonitor
+from tests.support.metrics import sample
 from tests.support.notes import note
 from tests.support.projecting import MemoryFeed, news
 
@@ -30,7 +30,7 @@ class Policies:
 
 
 def gauge(name: str) -> float | None:
-    return REGISTRY.get_sample_value(f"palimpsest_policy_{name}", {"policy": "mirror"})
+    return sample(f"palimpsest_policy_{name}", {"policy": "mirror"})
 
 
 async def test_a_policy_with_work_that_does_not_move_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:

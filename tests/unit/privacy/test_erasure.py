@@ -10,14 +10,14 @@ from application.content.folder import CreateFolder
 from application.generation.generation import RequestGeneration
 from application.identity.account import OpenAccount
 from application.ports import Actor
-from application.privacy import erasure
+from application.privacy import erasing
+from application.privacy.erasing import ErasureStep
 from application.privacy.erasure import (
     CarryOutDissolution,
     EraseAddress,
     EraseDocument,
     EraseTeam,
     EraseUser,
-    ErasureStep,
 )
 from application.teams.dissolution import DissolveTeam
 from application.teams.invitation import AcceptInvitation, InviteMember
@@ -261,7 +261,7 @@ async def test_a_damaged_address_is_erased(runner: CommandRunner) -> None:
 async def test_an_erasure_in_steps_closes_the_account_first_and_erases_it_last(
     runner: CommandRunner, bound: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(f"application.privacy.erasure.{bound}", most)
+    monkeypatch.setattr(f"application.privacy.erasing.{bound}", most)
     ada = await runner.actor(ADA)
     team = await founded(runner, ada)
     for _ in range(4):
@@ -304,7 +304,7 @@ async def test_a_dissolution_takes_the_documents_and_folders_along_and_is_comple
     await runner.ask(DissolveTeam(id=crew.id), owner)
     assert await runner.ask(CarryOutDissolution(id=crew.id)) == ErasureStep(0, complete=True, unread=[])
     runner.now += DISSOLUTION_GRACE
-    monkeypatch.setattr(erasure, "MAX_EVENTS", 2)
+    monkeypatch.setattr(erasing, "MAX_EVENTS", 2)
     steps: list[ErasureStep] = []
     while not steps or not steps[-1].complete:
         steps.append(await runner.ask(CarryOutDissolution(id=crew.id)))
@@ -355,7 +355,7 @@ async def test_a_document_takes_the_generations_for_it_along(runner: CommandRunn
 async def test_an_erasure_in_steps_takes_all_generations_for_a_document_along(
     runner: CommandRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(erasure, "MAX_EVENTS", 2)
+    monkeypatch.setattr(erasing, "MAX_EVENTS", 2)
     ada, bob = await runner.actor(ADA), await runner.actor(BOB)
     document = await written(runner, ada)
     await runner.ask(ShareDocument(id=document, email=BOB, role="editor"), ada)

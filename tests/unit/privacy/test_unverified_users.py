@@ -9,7 +9,8 @@ import pytest
 from application.identity.account import OpenAccount
 from application.jobs import JobFailed, perform
 from application.ports import NotSettled, Unreadable, UnverifiedUser
-from application.privacy.erasure import EraseUnverifiedUser, ErasureStep
+from application.privacy.erasing import ErasureStep
+from application.privacy.erasure import EraseUnverifiedUser
 from application.privacy.unverified_users import EraseUnverifiedUsers
 from domain.billing.subscription import Subscription
 from domain.identity.user import User

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 import pytest
-from prometheus_client import REGISTRY
 
 from application.ports import PartitionBatch, PartitionCheckpoint, RecordedEvent
 from infra.projector import partitioned_projector
@@ -16,6 +15,7 @@ from infra.projector.read_models import ReadModels
 from infra.store.partitioner import key_of, partition_of
 from projections.kernel import ReadModel, Table
 from tests.support.memory_projector import MemoryCheckpoints, run_to_its_end
+from tests.support.metrics import sample
 from tests.support.note import Note
 from tests.support.notes import Notes
 from tests.support.projecting import MemoryFeed, news
@@ -72,7 +72,7 @@ class Batches:
         self.starts |= checkpoints
 
     async def next(self, timeout: float) -> Sequence[PartitionBatch]:
-        self.gauge.append(REGISTRY.get_sample_value("palimpsest_feed_missing", {"partition": "1"}))
+        self.gauge.append(sample("palimpsest_feed_missing", {"partition": "1"}))
         if not self.batches:
             raise asyncio.CancelledError
         batch = self.batches.pop(0)
@@ -142,7 +142,7 @@ async def test_missing_records_are_read_from_the_store_before_any_later_one(
 
     class Watched(MemoryFeed):
         async def read(self, after: int, limit: int) -> Sequence[RecordedEvent]:
-            during.append(REGISTRY.get_sample_value("palimpsest_feed_missing", {"partition": "1"}))
+            during.append(sample("palimpsest_feed_missing", {"partition": "1"}))
             return await super().read(after, limit)
 
     await project(feed, Watched(log.events))

@@ -7,11 +7,11 @@ from typing import Any, cast
 
 import pytest
 from msgspec.structs import replace
-from prometheus_client import REGISTRY
 
 from application.ports import Unavailable
 from infra.projector import lag
 from infra.projector.lag import STUCK_SECONDS, LagMonitor, lags
+from tests.support.metrics import sample
 from tests.support.notes import note
 from tests.support.projecting import MemoryFeed, news
 from tests.support.waiting import until
@@ -69,7 +69,7 @@ def log(*lines: str, age: float = 100) -> MemoryFeed:
 
 
 def gauge(name: str, projection: str = "notes") -> float | None:
-    return REGISTRY.get_sample_value(f"palimpsest_projection_{name}", {"projection": projection})
+    return sample(f"palimpsest_projection_{name}", {"projection": projection})
 
 
 async def test_the_lag_is_the_number_of_events_and_the_age_of_the_first_of_them() -> None:

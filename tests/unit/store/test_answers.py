@@ -6,7 +6,6 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client import REGISTRY
 
 from application.ports import Copy, Idempotency, KeptAnswer, Reference, StoredResponse
 from domain.billing.subscription import Subscription
@@ -17,6 +16,7 @@ from infra.sealing.receipts import receipt
 from infra.sealing.store_keys import Damage
 from infra.store.answers import HEADER_BYTES, AnswerCodec, StoredAnswer
 from tests.support.given import NOW
+from tests.support.metrics import sample
 from tests.support.stores import KEK_ID, STAMPS, keyring_of
 
 KEY, FINGERPRINT = b"k" * 32, b"f" * 32
@@ -127,7 +127,7 @@ async def is_damaged(changed: StoredAnswer) -> None:
 
 def damages() -> float:
     """The damaged answers that have been counted."""
-    return REGISTRY.get_sample_value("palimpsest_damage_total", {"kind": "answer"}) or 0.0
+    return sample("palimpsest_damage_total", {"kind": "answer"}) or 0.0
 
 
 @pytest.mark.parametrize("answer", [REFERENCE, Copy(b"42")])

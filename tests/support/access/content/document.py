@@ -24,6 +24,7 @@ MAKERS["document"] = make
 PUBLIC.add("get_public_document")
 CASES += [
     Case("list_documents"),
+    Case("list_document_history"),
     Case("list_document_changes"),
     Case("list_recent_documents"),
     Case("clear_recent_documents"),

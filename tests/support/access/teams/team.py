@@ -42,6 +42,7 @@ CASES += [
     Case("rename_team", lambda _: {"name": "B"}),
     Case("change_slug", lambda _: {"slug": uuid4().hex}),
     Case("list_activity"),
+    Case("list_team_history"),
     Case("list_domains"),
     Case("add_domain", lambda _: {"name": f"{uuid4().hex}.example"}),
     Case("prove_domain", states=dict.fromkeys(("owner", "admin"), 404)),

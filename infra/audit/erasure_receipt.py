@@ -1,0 +1,101 @@
+"""Receipts of erasures: what was erased, when, and that nothing is left of it, in a note that the key of the log signs.
+
+The text, a line each: the form, the origin of the log, the kind and id of the subject, the time of the erasure, the
+position of its event, the size and root of a tree that has the event, and for each place how many rows of the subject
+are left: none. Nothing in it is personal. With the proof of that position it shows that the history has the erasure.
+"""
+
+from base64 import b64decode, b64encode
+from datetime import UTC, datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from infra.audit import tables
+from infra.audit.notes import KEY_ID_BYTES, LogCheckpoint, NoteRefused, VerifierKey
+from infra.audit.rows import query
+from infra.postgres.connect import Connection
+
+FORM = "palimpsest-erasure-receipt/1"
+"""The first line. No checkpoint has it, which begins with the origin: so a receipt is never taken for one."""
+
+ERASING_EVENT = """
+SELECT notification_id, recorded_at FROM stored_events WHERE originator_id = %s AND topic = ANY(%s)
+ORDER BY notification_id DESC LIMIT 1
+"""
+LEFT = {
+    "data_keys": "SELECT count(*) FROM data_keys WHERE subject_id = %s AND erased_at IS NULL",
+    "snapshots": "SELECT count(*) FROM snapshots WHERE originator_id = %s",
+    "claims": "SELECT count(*) FROM claims WHERE originator_id = %s",
+    "idempotency": "SELECT count(*) FROM idempotency WHERE subject_id = %s",
+    "security_log": "SELECT count(*) FROM security_log WHERE user_id = %s",
+    "recent_documents": "SELECT count(*) FROM recent_documents WHERE user_id = %s",
+    "partial_texts": "SELECT count(*) FROM partial_texts WHERE generation_id = %s",
+    "sessions": "SELECT count(*) FROM sessions WHERE user_id = %s AND num_nonnulls(address_id, device, client) > 0",
+}
+"""The rows of a subject that an erasure deletes or empties, by table."""
+
+_DASH = "\u2014 "
+
+
+class NoReceipt(Exception):
+    """There is no receipt of this. The message says why."""
+
+
+class ErasedSubject(NamedTuple):
+    """What the receipt is about. `topics`: those of the events that erase it."""
+
+    kind: str
+    id: UUID
+    topics: list[str]
+
+
+def receipt(connection: Connection, subject: ErasedSubject, log: VerifierKey, secret: bytes) -> str:
+    """Return the receipt of the last erasure of a subject, as a signed note. `secret`: that of the key of the log.
+
+    Raises:
+        NoReceipt: it was not erased, something of it is left, or no tree has the event yet.
+    """
+    found = query(connection, ERASING_EVENT, subject.id, subject.topics)
+    if not found:
+        raise NoReceipt(f"this {subject.kind} was not erased")
+    [(position, recorded_at)] = found
+    left = {place: query(connection, counted, subject.id)[0][0] for place, counted in LEFT.items()}
+    if rest := [place for place, number in left.items() if number]:
+        raise NoReceipt(f"something of it is left in {', '.join(rest)}: erase it again")
+    last = tables.last_checkpoint(connection)
+    if last is None or last.size < position:
+        raise NoReceipt("its event is not sealed yet: a sealer must run, and does it within seconds")
+    lines = [
+        FORM,
+        f"log {log.name}",
+        f"subject {subject.kind} {subject.id}",
+        f"erased {recorded_at.astimezone(UTC).isoformat(timespec='microseconds')}",
+        f"event {position}",
+        f"tree {last.size} {b64encode(LogCheckpoint.of(last.note).root).decode()}",
+        *(f"left {place} {number}" for place, number in left.items()),
+    ]
+    text = "".join(f"{line}\n" for line in lines)
+    signature = Ed25519PrivateKey.from_private_bytes(secret).sign(text.encode())
+    return f"{text}\n{_DASH}{log.name} {b64encode(log.id + signature).decode()}\n"
+
+
+def check_receipt(note: str, log: VerifierKey) -> datetime:
+    """Check the signature of a receipt; return the time of the erasure.
+
+    Raises:
+        NoteRefused: it is no receipt, or the key of the log has not signed it.
+    """
+    text, blank, signed = note.partition("\n\n")
+    text += "\n"
+    try:
+        decoded = b64decode(signed.removeprefix(f"{_DASH}{log.name} ").strip(), validate=True)
+        Ed25519PublicKey.from_public_bytes(log.public).verify(decoded[KEY_ID_BYTES:], text.encode())
+    except (InvalidSignature, ValueError):
+        raise NoteRefused("the key of the log has not signed this receipt") from None
+    lines = text.splitlines()
+    if not blank or lines[0] != FORM or lines[1] != f"log {log.name}" or decoded[:KEY_ID_BYTES] != log.id:
+        raise NoteRefused("this is not a receipt of this log")
+    return datetime.fromisoformat(lines[3].removeprefix("erased "))

@@ -1,0 +1,53 @@
+"""The receipts that `palimpsest erase receipt` and `erase check` make and check."""
+
+import sys
+from pathlib import Path
+from uuid import UUID
+
+import typer
+from eventsourcing.utils import get_topic
+
+from application.privacy.erasing import ERASERS
+from domain.kernel import Root, events_of
+from domain.privacy.address import Address
+from infra.audit.erasure_receipt import ErasedSubject, NoReceipt, check_receipt, receipt
+from infra.audit.notes import NoteRefused, VerifierKey
+from infra.bootstrap.sealer import signer_of
+from infra.cli.terminal import failure
+from infra.postgres.connect import as_part, connect
+from infra.sealing.key_ring import KeyKind
+from infra.sealing.key_source import KeySource
+from infra.settings.load import load
+
+
+def print_receipt(kind: str, id: UUID) -> None:
+    """Print the receipt of an erasure.
+
+    Raises:
+        Exit: there is none; a sentence says why.
+    """
+    settings = load(part="api")
+    ring = KeySource(settings.keys).read()
+    log = signer_of(settings.audit, ring).key
+    roots: dict[str, type[Root]] = {**{name: root for name, (root, _) in ERASERS.items()}, Address.TOPIC: Address}
+    topics = [get_topic(event) for event in events_of(roots[kind]) if event.erases]
+    with connect(as_part(settings.database.url.get_secret_value(), "api")) as connection:
+        try:
+            note = receipt(connection, ErasedSubject(kind, id, topics), log, ring.current(KeyKind.LOG).secret)
+        except NoReceipt as reason:
+            raise failure(f"There is no receipt: {reason}.") from None
+    typer.echo(note, nl=False)
+
+
+def print_check(file: Path, key: str) -> None:
+    """Say whether a receipt is signed by a key; - reads the standard input.
+
+    Raises:
+        Exit: it is not.
+    """
+    note = sys.stdin.read() if str(file) == "-" else file.read_text()
+    try:
+        erased_at = check_receipt(note, VerifierKey.parse(key))
+    except NoteRefused as reason:
+        raise failure(f"It is no proof of anything: {reason}.") from None
+    typer.echo(f"The log {VerifierKey.parse(key).name} has signed that this was erased at {erased_at:%F %T} UTC.")

@@ -1,0 +1,27 @@
+"""What `palimpsest doctor` says of the delivery to a SIEM."""
+
+import psycopg
+
+from infra.cli.finding import Finding
+from infra.settings.siem import SiemSettings
+
+MAX_LAG_SECONDS = 300
+BACKLOG = """
+SELECT position, EXISTS (
+    SELECT FROM (
+        SELECT recorded_at FROM stored_events WHERE notification_id > position ORDER BY notification_id LIMIT 1
+    ) AS oldest WHERE recorded_at < clock_timestamp() - %s::interval
+) FROM siem_checkpoint
+"""
+
+
+def examine_siem(connection: psycopg.Connection, settings: SiemSettings) -> Finding:
+    """The delivery must follow the log, if there is one."""
+    if settings.url is None:
+        return Finding("SIEM", "none; PALIMPSEST_SIEM_URL names one")
+    [(position, is_behind)] = connection.execute(BACKLOG, [f"{MAX_LAG_SECONDS} seconds"]).fetchall()
+    state = f"it has confirmed the log up to position {position}"
+    if is_behind:
+        advice = "See the log of the worker: it says why pages are not confirmed. Start one if none runs."
+        return Finding("SIEM", f"{state}; the next event waits for over 5 minutes", advice, is_warning=True)
+    return Finding("SIEM", state)

@@ -1,0 +1,75 @@
+"""The README's chapter "Check us" is true: each command is run, and prints what is written there."""
+
+import asyncio
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from infra.audit import check_proof
+from infra.audit.sealed_log import PostgresSealedLog
+from tests.support.api import served
+from tests.support.http import open_http_api
+from tests.support.roles import environment
+from tests.support.sealing import empty_tree, execute, fill, seal
+from tests.support.servers import PROJECT, Database
+from tests.support.stores import open_store
+
+ADDRESS = "https://api.example.com"
+CHANGE = "UPDATE stored_events SET state = state || 'x'::bytea WHERE notification_id = 7"
+
+
+def chapter() -> str:
+    found = re.search(r"\n## Check us\n(.*?)\n## ", (PROJECT / "README.md").read_text(), re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+def steps(text: str) -> Iterator[list[tuple[str, str]]]:
+    """The commands of each block, each with what it prints."""
+    for block in re.findall(r"```console\n(.*?)```", text, re.DOTALL):
+        parts = re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]
+        yield [(command, printed) for command, _, printed in (part.partition("\n") for part in parts)]
+
+
+def happened(database: Database, block: int) -> None:
+    """Do what the text says between two blocks."""
+    if block == 0:
+        fill(database, 300)
+        seal(database)
+    elif block == 1:
+        fill(database, 400)
+        seal(database)
+    elif block == 4:
+        execute(database, CHANGE)
+    elif block == 5:
+        empty_tree(database)
+        seal(database)
+
+
+async def test_an_auditor_can_do_what_the_readme_says(database: Database, tmp_path: Path) -> None:
+    shutil.copy(check_proof.__file__, tmp_path)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    variables = {**environment(database, None, 8000, tmp_path / "data"), "PATH": path}
+    async with (
+        open_store(database.part_url("api")) as opened,
+        open_http_api(log=PostgresSealedLog(opened.database)) as api,
+        served(api.app) as url,
+    ):
+        blocks = list(steps(chapter()))
+        assert len(blocks) == 6
+        for number, block in enumerate(blocks):
+            await asyncio.to_thread(happened, database, number)
+            for command, printed in block:
+                said = await asyncio.to_thread(run, command.replace(ADDRESS, url), tmp_path, variables)
+                assert said == printed, command
+
+
+def run(command: str, folder: Path, variables: dict[str, str]) -> str:
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=folder, env=variables, capture_output=True, text=True, check=False
+    )
+    return done.stdout + done.stderr.lstrip("\n")

@@ -1,0 +1,1 @@
+"""Steps of what is erased and kept."""
