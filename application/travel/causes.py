@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from application.ports import AuditTrail, EventFilter, LoggedEvent
+from application.ports import AuditTrail, EventFilter, EventStore, LoggedEvent
 from application.travel.views import EventView, event_views
 
-MAX_CAUSED = 1_000
-"""The most events of a tree."""
+MAX_CAUSED = 500
+"""The most events of a tree. The record of a read names everybody whom they concern, 2,000 people at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class CauseTree:
     complete: bool
 
 
-async def caused_by(trail: AuditTrail, correlation_id: UUID) -> CauseTree | None:
+async def caused_by(_: EventStore, trail: AuditTrail, correlation_id: UUID) -> CauseTree | None:
     """Return what a request caused, by its correlation id (`X-Request-Id` of its response); None: no event.
 
     Raises:

@@ -1,5 +1,6 @@
 """What auditors see of events and of states: everything but personal fields, which only people who may see them get."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
@@ -165,23 +166,7 @@ async def state_at(
     return StateView(topic, id, event.version, view, found.values, found.sealed, found.forgotten)
 
 
-@dataclass(frozen=True, slots=True)
-class TwoStates:
-    """An aggregate at two points."""
-
-    before: StateView
-    after: StateView
-
-    def difference(self) -> DifferenceView:
-        """Return what differs."""
-        before, after = self.before, self.after
-        found = difference(before.state, after.state, [*before.sealed, *after.sealed])
-        return DifferenceView(
-            after.topic, after.id, before.event, after.event, found.changes, found.not_compared, found.complete
-        )
-
-
-async def two_states(
+async def difference_of(
     store: EventStore,
     trail: AuditTrail,
     topic: str,
@@ -189,8 +174,16 @@ async def two_states(
     first: Point,
     second: Point,
     may_see: MaySee | None = None,
-) -> TwoStates | None:
-    """Return an aggregate at two points; None: it had no event at one of them. Raises as `state_at`."""
+) -> DifferenceView | None:
+    """Return what differs between an aggregate at two points; None: it had no event at one of them.
+
+    Raises as `state_at`.
+    """
     before = await state_at(store, trail, topic, id, first, may_see)
     after = await state_at(store, trail, topic, id, second, may_see)
-    return None if before is None or after is None else TwoStates(before, after)
+    if before is None or after is None:
+        return None
+    sealed = [*before.sealed, *after.sealed]
+    # In a thread: texts of a million characters may be compared.
+    found = await asyncio.to_thread(difference, before.state, after.state, sealed)
+    return DifferenceView(topic, id, before.event, after.event, found.changes, found.not_compared, found.complete)

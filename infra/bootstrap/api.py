@@ -20,6 +20,7 @@ from adapters.provider.token_counter import TiktokenCounter
 from adapters.realtime.hub import EventHub
 from application.ports import ReadStore
 from infra.audit.sealed_log import PostgresSealedLog
+from infra.bootstrap.audit import open_audit_trail
 from infra.bootstrap.lifetime import collect_rarely, started
 from infra.bootstrap.limits import OpenLimits, open_limits
 from infra.bootstrap.links import open_csrf_tokens, open_link_tokens, open_refresh_tokens
@@ -83,6 +84,7 @@ async def open_deps(settings: Settings, ports: Mapping[str, object] = MappingPro
             send=settled.bus.send,
             rows=reads.store,
             history=core.store,
+            trail=open_audit_trail(core),
             partial_texts=PostgresPartialTexts(core.database, core.keyring),
             queue=core.queue,
             text_signals=await stack.enter_async_context(started(PostgresTextSignals(core.url))),

@@ -10,6 +10,7 @@ from uuid import UUID
 import typer
 
 from application.ports import EventFilter, LoggedEvent, Point, Unavailable, Unreadable
+from application.travel.points import NoSuchPoint, instant_of, point_of
 from domain.kernel import Refusal, Root
 from infra.cli.options import Unseal
 from infra.cli.terminal import Terminal, failure
@@ -38,26 +39,14 @@ def instant(text: str) -> datetime:
     Raises:
         typer.BadParameter: it is none.
     """
+    return _parsed(instant_of, text)
+
+
+def _parsed(parse: Callable[[str], T], text: str) -> T:
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise typer.BadParameter(f"{text} is not a time with its zone, such as 2026-11-22T12:00:00Z.")
-    return moment
-
-
-def point(text: str) -> Point:
-    """Return a point: a version, a position after an @, or an instant.
-
-    Raises:
-        typer.BadParameter: it is none.
-    """
-    if text.isdecimal():
-        return Point(version=int(text))
-    if text.startswith("@") and text[1:].isdecimal():
-        return Point(position=int(text[1:]))
-    return Point(instant=instant(text))
+        return parse(text)
+    except NoSuchPoint as error:
+        raise typer.BadParameter(error.detail) from None
 
 
 def at(
@@ -85,13 +74,12 @@ def at(
 
 def diff(topic: Topic, id: AggregateId, before: PointText, after: PointText, unseal: Unseal = False) -> None:
     """Print what differs between an aggregate at two points, as JSON. Sealed values are not compared."""
-    points = point(before), point(after)
+    points = _parsed(point_of, before), _parsed(point_of, after)
 
     async def read(core: "WriteSide", trail: "PostgresAuditTrail") -> object:
-        from application.travel.views import two_states
+        from application.travel.views import difference_of
 
-        found = await two_states(core.store, trail, topic, id, *points, _everything(unseal))
-        return None if found is None else found.difference()
+        return await difference_of(core.store, trail, topic, id, *points, _everything(unseal))
 
     _print_json(_found(_run(read, unseal), f"The {topic} {id} had no event at one of these points."))
 
@@ -127,10 +115,10 @@ def events(
 def caused(correlation_id: Annotated[UUID, typer.Argument(help="Id of the request (X-Request-Id).")]) -> None:
     """Print what a request caused: events, and below each the events that it caused. On a pipe as JSON."""
 
-    async def read(_: "WriteSide", trail: "PostgresAuditTrail") -> "CauseTree | None":
+    async def read(core: "WriteSide", trail: "PostgresAuditTrail") -> "CauseTree | None":
         from application.travel.causes import caused_by
 
-        return await caused_by(trail, correlation_id)
+        return await caused_by(core.store, trail, correlation_id)
 
     tree = _found(_run(read, False), f"The log has no event of the request {correlation_id}.")
     if Terminal().is_terminal:

@@ -66,6 +66,9 @@ class LimitSettings(Subject):
     generation: Rate = Field(
         "10/60", validation_alias="PALIMPSEST_LIMIT_GENERATION", description="Requests of a user for generated texts"
     )
+    audit: Rate = Field(
+        "60/60", validation_alias="PALIMPSEST_LIMIT_AUDIT", description="Reads of history of an auditor"
+    )
     challenge_cost: int = Field(
         5_000,
         ge=1,

@@ -13,8 +13,9 @@ from application.content.document import ChangeDocument
 from domain.content.document import Document
 from domain.content.texts import CONTENT_LENGTH
 from infra.bootstrap.write_side import WriteSide, utc_now
+from infra.store.sealed_loading import SealedLoader
 from tests.bench import ours, stock
-from tests.bench.harness import TEXT, Bench, Row, below
+from tests.bench.harness import TEXT, Bench, Row, below, told
 from tests.support.servers import Database
 
 EDITS, REWRITES, LOADS = 10_000, 130, 100
@@ -25,6 +26,8 @@ SELECT (SELECT sum(octet_length(state)) FROM snapshots)::float8 / (SELECT sum(oc
 
 def rows(bench: Bench) -> Iterator[Row]:
     """Many small edits beside the library with snapshots; then few large ones."""
+    with bench.database() as database, ours.opened(database) as own:
+        yield from _sealed(bench, own, bench.count(EDITS))
     with bench.database() as database, ours.opened(database) as own:
         yield _edits(bench, database, own, bench.count(EDITS))
     with bench.database() as database, ours.opened(database) as own:
@@ -42,6 +45,34 @@ def _edits(bench: Bench, database: Database, own: ours.Ours, edits: int) -> Row:
         wanted = versions(edits)
         found, peer = bench.in_turns(lambda: own(load, document.id, wanted), lambda: get(app, page.id, wanted))
     return below(f"any version of {edits:,} edits", "ms", found, 20, peer)
+
+
+def _sealed(bench: Bench, own: ours.Ours, edits: int) -> Iterator[Row]:
+    """States for auditors, without data keys: versions in any order, and the last one by a process that knows none."""
+    [document] = own(ours.store_documents, 1, edits, TEXT)
+    wanted = versions(edits)
+
+    async def any_version(core: WriteSide) -> float:
+        return await sealed(SealedLoader(core.reader, core.keyring.stamps), document.id, wanted)
+
+    async def first(core: WriteSide) -> float:
+        return await sealed(SealedLoader(core.reader, core.keyring.stamps), document.id, [edits])
+
+    found, cold = bench.in_turns(lambda: own(any_version), lambda: own(first))
+    yield below(f"audit: any version of a stream of {edits:,} events, sealed", "ms", found, 50)
+    yield told(f"audit: the last of {edits:,} versions, sealed, for the first time", "ms", median(cold))
+
+
+async def sealed(loader: SealedLoader, id: UUID, wanted: list[int]) -> float:
+    """The median time of a load without data keys in milliseconds."""
+    seconds = []
+    for version in wanted:
+        started = perf_counter()
+        document = await loader.load(Document, id, version, EDITS)
+        seconds.append(perf_counter() - started)
+        assert document is not None
+        assert document.version == version
+    return 1000 * median(seconds)
 
 
 def _rewrites(bench: Bench, database: Database, own: ours.Ours, rewrites: int) -> Iterator[Row]:

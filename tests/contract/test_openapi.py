@@ -135,7 +135,7 @@ def type_of(schema: Schema) -> str:
         if name in schema
     ]
     return " ".join(
-        [repr(schema["const"]) if "const" in schema else schema["type"], schema.get("format", ""), *bounds]
+        [repr(schema["const"]) if "const" in schema else schema.get("type", "any"), schema.get("format", ""), *bounds]
     ).strip()
 
 

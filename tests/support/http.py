@@ -30,6 +30,7 @@ from infra.bootstrap.api import signing_keys
 from infra.sealing.blind_index import BlindIndex
 from projections.visibility import HeldRole
 from tests.support.accounts import NewAccount, open_account
+from tests.support.empty_trail import EmptyTrail
 from tests.support.generations import MemoryPartialTexts, PlainKeyTrial, PlainModels, PlainTokens
 from tests.support.limits import domain_mail_limits, light_work, link_guesses, request_limits, sign_in_attempts
 from tests.support.links import PlainLinks
@@ -215,6 +216,7 @@ async def open_http_api(
         send=bus.send,
         rows=rows,
         history=store,
+        trail=EmptyTrail(),
         partial_texts=partial_texts,
         queue=jobs,
         text_signals=partial_texts,

@@ -15,7 +15,7 @@ from adapters.http.api.context import RequestContext, context_of
 from adapters.http.api.lists import AnyPage, ListQuery, ListReader, LogQuery
 from adapters.http.api.responses import Answer
 from application.audit_reads import RecordAuditRead
-from application.ports import EventStore
+from application.ports import AuditTrail, EventStore
 
 V = TypeVar("V")
 P = ParamSpec("P")
@@ -65,6 +65,11 @@ class AuditedReader:
 
     def __init__(self, request: Request) -> None:
         self._lists = _RecordingLists(request)
+
+    @property
+    def trail(self) -> AuditTrail:
+        """Return the log, for queries of it."""
+        return self._lists.context.deps.trail
 
     async def listed(
         self, asked: Question, query: ListQuery, *args: Any, cursor: str | None, **options: Any

@@ -15,6 +15,7 @@ from adapters.integration_events.asyncapi import LOCAL, Broker
 from adapters.realtime.hub import EventHub
 from application.commands import Command, CommandResult
 from application.ports import (
+    AuditTrail,
     Challenges,
     Clock,
     CommandContext,
@@ -59,10 +60,9 @@ class ObserveRequest(Protocol):
 class Deps:
     """Everything that HTTP needs.
 
-    `history` loads aggregates from the log; `partial_texts` has texts that are being written, `text_signals` says when
-    they grow; `queue` knows the places of jobs; `live` follows the log; `head` returns the last position of the log;
-    `log` proves it to others.
-    `checks` are readiness checks by
+    `history` loads aggregates from the log; `trail` is the log for auditors; `partial_texts` has texts that are being
+    written, `text_signals` says when they grow; `queue` knows the places of jobs; `live` follows the log; `head`
+    returns the last position of the log; `log` proves it to others. `checks` are readiness checks by
     server name: each raises when its server does not answer. The API is ready only when the servers in `vital` answer.
     `broker` describes this installation's Kafka topics. `read_wait_max`: the longest wait of a read for a
     Consistency-Token, in seconds. `bodies` bounds the bodies that are being received, `compressor` the answers that are
@@ -74,6 +74,7 @@ class Deps:
     send: SendCommand
     rows: ReadStore
     history: EventStore
+    trail: AuditTrail
     partial_texts: PartialTexts
     queue: JobQueue
     text_signals: TextSignals

@@ -23,9 +23,10 @@ LimitName = Literal[
     "request",
     "domain-check",
     "generation",
+    "audit",
 ]
-"""Limits of requests. `registration-range` is counted by address range; `user`, `invitation`, `request`, `domain-check`
-and `generation` by user; all others by network."""
+"""Limits of requests. `registration-range` is counted by address range; `user`, `invitation`, `request`,
+`domain-check`, `generation` and `audit` by user; all others by network."""
 
 WORDS: Mapping[LimitName, str] = {
     "log": "Too many reads of the audit tree from your network",
@@ -36,6 +37,7 @@ WORDS: Mapping[LimitName, str] = {
     "domain-check": "You have looked for the records of domains too often",
     "request": "You have asked for access too often",
     "generation": "You have asked for too many texts",
+    "audit": "You have read the history too often",
     "account-mail": "Too many mails were requested from your network",
 }
 

@@ -2,7 +2,7 @@
 --
 -- A block range index: for each 64 pages of the log, which are in its order, a filter (Bloom) of the values there. An
 -- append pays little for it, 1 or 2 microseconds of a processor: PostgreSQL summarises full ranges in the background, and
--- reads the others row by row. infra/audit/decisions/0004-block-range-index.md has the figures.
+-- reads the others row by row. infra/audit/decisions/0005-block-range-index.md has the figures.
 --
 -- The ids are read from the bytes of an event (infra/store/event_bytes.py) without a conversion.
 CREATE INDEX stored_events_search ON stored_events USING brin (

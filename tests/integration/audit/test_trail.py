@@ -21,7 +21,7 @@ from application.ports import (
 )
 from application.travel.causes import caused_by
 from application.travel.kinds import NoSuchTopic
-from application.travel.views import event_views, state_at, two_states
+from application.travel.views import difference_of, event_views, state_at
 from domain.content import sharing
 from domain.content.document import Document
 from domain.kernel import Root
@@ -154,18 +154,18 @@ async def test_what_is_erased_is_shown_as_forgotten(
     assert (shared.sealed, shared.forgotten) == (["/email"], [])
 
 
-async def test_two_states_differ_where_they_do(core: WriteSide, trail: PostgresAuditTrail) -> None:
+async def test_difference_of_differ_where_they_do(core: WriteSide, trail: PostgresAuditTrail) -> None:
     written = await edited(core)
     points = Point(version=1), Point(version=3)
-    states = await two_states(core.store, trail, "document", written.id, *points, lambda _: True)
+    states = await difference_of(core.store, trail, "document", written.id, *points, lambda _: True)
     assert states is not None
-    changes = {change.path: change for change in states.difference().changes}
+    changes = {change.path: change for change in states.changes}
     assert (changes["/content"].before, changes["/content"].after) == ("Otters.", "Beavers.")
     assert (changes["/status"].before, changes["/status"].after) == ("draft", "published")
-    sealed = await two_states(core.store, trail, "document", written.id, *points)
+    sealed = await difference_of(core.store, trail, "document", written.id, *points)
     assert sealed is not None
-    assert sealed.difference().not_compared == ["/title", "/content"]
-    assert await two_states(core.store, trail, "document", written.id, points[0], Point(version=9)) is None
+    assert sealed.not_compared == ["/title", "/content"]
+    assert await difference_of(core.store, trail, "document", written.id, points[0], Point(version=9)) is None
 
 
 async def test_states_that_are_kept_answer_as_the_log_does(
@@ -221,14 +221,14 @@ async def test_what_a_request_caused_is_a_tree(core: WriteSide, trail: PostgresA
     effect: Root = document()
     caused = CommandContext(None, FIRST.correlation_id, causation_id=cause.origin.event_id)
     await core.store.append([effect], caused, None)
-    tree = await caused_by(trail, FIRST.correlation_id)
+    tree = await caused_by(core.store, trail, FIRST.correlation_id)
     assert tree is not None
     assert [(each.depth, each.caused_by, each.event.aggregate_id) for each in tree.events] == [
         (0, None, written.id),
         (1, 1, effect.id),
     ]
     assert tree.complete
-    assert await caused_by(trail, uuid4()) is None
+    assert await caused_by(core.store, trail, uuid4()) is None
 
 
 VALUES = {

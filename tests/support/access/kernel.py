@@ -24,7 +24,7 @@ PUBLIC: set[str] = set()
 
 NOTHING = "0198f1c2-0000-7c4d-9e5f-0a1b2c3d4e5f"
 """An id of nothing."""
-NOWHERE = dict.fromkeys(("session_id", "link_id", "folder_id", "request_id", "domain_id"), NOTHING)
+NOWHERE = dict.fromkeys(("session_id", "link_id", "folder_id", "request_id", "domain_id", "correlation_id"), NOTHING)
 """Parameters of paths that name parts of things."""
 THINGS = ("document_id", "team_id", "generation_id", "comparison_id")
 """Parameters of paths that name the thing on which people have roles."""
@@ -220,6 +220,8 @@ class Case:
             "version": "1",
             "month": "2026-11",
             "user_id": user_id,
+            "topic": "user",
+            "aggregate_id": user_id,
             **NOWHERE,
             **others,
         }

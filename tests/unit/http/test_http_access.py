@@ -26,8 +26,15 @@ IDS = (
     "domain_id",
     "generation_id",
     "comparison_id",
+    "aggregate_id",
+    "correlation_id",
 )
-NAMES = {**dict.fromkeys(IDS, NOTHING), "version": 1, "month": "2026-11", "position": 1, "old": 1, "new": 1}
+NAMES = {
+    **dict.fromkeys(IDS, NOTHING),
+    **dict.fromkeys(("version", "position", "old", "new"), 1),
+    "month": "2026-11",
+    "topic": "document",
+}
 """The parameters of all paths."""
 FORBIDDEN_FIELDS = {
     "role": "admin",

@@ -282,7 +282,7 @@ async def test_a_version_that_is_not_there_is_not_called_a_missing_document(api:
         assert "has the versions 1 to 1;" in answer.json()["detail"]
 
 
-VALUES = {"version": "1", "month": "2026-11"}
+VALUES = {"version": "1", "month": "2026-11", "topic": "document"}
 """Of parameters in paths that are no ids."""
 READS = sorted(
     re.sub("{(.*?)}", lambda name: VALUES.get(name[1], str(UUID(int=5))), path)
@@ -293,7 +293,7 @@ READS = sorted(
 )
 
 
-QUERIES = {"diff": {"from": "1", "to": "1"}}
+QUERIES = {"diff": {"from": "1", "to": "1"}, "difference": {"before": "1", "after": "1"}}
 """Of reads that take a query, by the last part of their path."""
 
 

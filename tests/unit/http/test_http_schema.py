@@ -33,6 +33,9 @@ NEVER_BEHIND = {
     "/v1/users/me/provider-key",
     "/v1/teams/{team_id}/provider-key",
     "/v1/users/me/sessions",
+    "/v1/audit/states/{topic}/{aggregate_id}",
+    "/v1/audit/states/{topic}/{aggregate_id}/difference",
+    "/v1/audit/requests/{correlation_id}",
 }
 """Paths of reads without a read model."""
 
