@@ -231,10 +231,14 @@ def _said(key: str, file: Path, more: list[str]) -> Iterator[str]:
         at = more.index("--kept")
         kept = Path(more[at + 1]).read_text(encoding="utf-8")
         del more[at : at + 2]
+    if more[1:]:
+        raise ProofError(f"{more[1]} is one argument too many.")
     with file.open(encoding="utf-8") as opened:
         if opened.read(1) == "{":
             opened.seek(0)
             yield from check_export(key, opened, UUID(more[0]) if more else None, kept)
+        elif kept is not None:
+            raise ProofError("Only an export shows that the log continues a checkpoint, a proof of one event does not.")
         else:
             opened.seek(0)
             yield check(key, opened.read(), Path(more[0]).read_bytes() if more else None)

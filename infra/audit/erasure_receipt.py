@@ -1,8 +1,9 @@
 """Receipts of erasures: what was erased, when, and that nothing is left of it, in a note that the key of the log signs.
 
 The text, a line each: the form, the origin of the log, the kind and id of the subject, the time of the erasure, the
-position of its event, the size and root of a tree that has the event, and for each place how many rows of the subject
-are left: none. Nothing in it is personal. With the proof of that position it shows that the history has the erasure.
+position of its event, the size and root of a tree that has the event, and for each table of `LEFT` how many rows of the
+subject are left: none. All read models have followed the event. Nothing in it is personal. With the proof of that
+position it shows that the history has the erasure.
 """
 
 from base64 import b64decode, b64encode
@@ -14,7 +15,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from infra.audit import tables
-from infra.audit.notes import KEY_ID_BYTES, LogCheckpoint, NoteRefused, VerifierKey
+from infra.audit.continuity import opened
+from infra.audit.notes import KEY_ID_BYTES, NoteRefused, VerifierKey
 from infra.audit.rows import query
 from infra.postgres.connect import Connection
 
@@ -25,6 +27,7 @@ ERASING_EVENT = """
 SELECT notification_id, recorded_at FROM stored_events WHERE originator_id = %s AND topic = ANY(%s)
 ORDER BY notification_id DESC LIMIT 1
 """
+BEHIND = "SELECT name FROM projections WHERE position < %s ORDER BY name"
 LEFT = {
     "data_keys": "SELECT count(*) FROM data_keys WHERE subject_id = %s AND erased_at IS NULL",
     "snapshots": "SELECT count(*) FROM snapshots WHERE originator_id = %s",
@@ -57,6 +60,8 @@ def receipt(connection: Connection, subject: ErasedSubject, log: VerifierKey, se
 
     Raises:
         NoReceipt: it was not erased, something of it is left, or no tree has the event yet.
+        HistoryRefused: the last checkpoint is not one that the log has signed.
+        SettingsError: the log has signed it under another name.
     """
     found = query(connection, ERASING_EVENT, subject.id, subject.topics)
     if not found:
@@ -65,6 +70,8 @@ def receipt(connection: Connection, subject: ErasedSubject, log: VerifierKey, se
     left = {place: query(connection, counted, subject.id)[0][0] for place, counted in LEFT.items()}
     if rest := [place for place, number in left.items() if number]:
         raise NoReceipt(f"something of it is left in {', '.join(rest)}: erase it again")
+    if behind := query(connection, BEHIND, position):
+        raise NoReceipt(f"the read model {behind[0][0]} has not followed yet: a projector must run")
     last = tables.last_checkpoint(connection)
     if last is None or last.size < position:
         raise NoReceipt("its event is not sealed yet: a sealer must run, and does it within seconds")
@@ -74,7 +81,7 @@ def receipt(connection: Connection, subject: ErasedSubject, log: VerifierKey, se
         f"subject {subject.kind} {subject.id}",
         f"erased {recorded_at.astimezone(UTC).isoformat(timespec='microseconds')}",
         f"event {position}",
-        f"tree {last.size} {b64encode(LogCheckpoint.of(last.note).root).decode()}",
+        f"tree {last.size} {b64encode(opened(log, last).root).decode()}",
         *(f"left {place} {number}" for place, number in left.items()),
     ]
     text = "".join(f"{line}\n" for line in lines)

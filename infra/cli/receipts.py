@@ -10,6 +10,7 @@ from eventsourcing.utils import get_topic
 from application.privacy.erasing import ERASERS
 from domain.kernel import Root, events_of
 from domain.privacy.address import Address
+from infra.audit.continuity import HistoryRefused
 from infra.audit.erasure_receipt import ErasedSubject, NoReceipt, check_receipt, receipt
 from infra.audit.notes import NoteRefused, VerifierKey
 from infra.bootstrap.sealer import signer_of
@@ -36,6 +37,8 @@ def print_receipt(kind: str, id: UUID) -> None:
             note = receipt(connection, ErasedSubject(kind, id, topics), log, ring.current(KeyKind.LOG).secret)
         except NoReceipt as reason:
             raise failure(f"There is no receipt: {reason}.") from None
+        except HistoryRefused as reason:
+            raise failure(f"There is no receipt: {reason}. See: palimpsest audit verify") from None
     typer.echo(note, nl=False)
 
 

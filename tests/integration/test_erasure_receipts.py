@@ -11,11 +11,16 @@ from infra.audit.notes import LogCheckpoint, NoteRefused
 from infra.cli.erase import app
 from tests.support.environment import unset_settings
 from tests.support.given import NOW
-from tests.support.sealing import SIGNER, seal
+from tests.support.sealing import SIGNER, execute, seal
 from tests.support.servers import Database
 from tests.support.stores import CALL, make_key_file, open_store, rows
 
 OTHER_KEY = "palimpsest.localhost/log+a9a1d7a9+ATu8tx3v9lPOYxS4rOWyu4zPRNSXbmrCnTxqAwjYs0Oo"
+
+FORGED = """
+INSERT INTO log_checkpoints (size, previous, note, signed_at)
+SELECT 9, 2, replace(note, E'\\n2\\n', E'\\n9\\n'), signed_at FROM log_checkpoints WHERE size = 2
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -96,5 +101,12 @@ async def test_there_is_no_receipt_for_what_is_not_gone(database: Database) -> N
         user.erase(now=NOW)
         await opened.store.append([user], CALL, None)
     seal(database)
+    execute(database, "INSERT INTO projections (name, version, position) VALUES ('document', 1, 1)")
+    assert "the read model document has not followed yet" in receipt(kept).stderr
+    execute(database, "UPDATE projections SET position = 10")
+    assert receipt(kept).exit_code == 0
+    execute(database, FORGED)
+    assert "is not one of this log and its key" in receipt(kept).stderr
+    execute(database, "DELETE FROM log_checkpoints WHERE size = 9")
     rows(database.admin_url, "UPDATE data_keys SET wrapped = 'x', erased_at = NULL, receipt = NULL")
     assert "something of it is left in data_keys" in receipt(kept).stderr
