@@ -18,6 +18,8 @@ from projections.page import Page, bounded, read_cursor, write_cursor
 
 MAX_SEARCHES = 4
 """How often the log is searched for one page. A page with few items may not be the last one."""
+UNTOLD = frozenset({"legal_hold", "erasure_record"})
+"""Kinds of aggregates of which the people concerned learn nothing, so nor that an auditor has read them."""
 END = 2**62
 """A position above all others."""
 
@@ -111,6 +113,6 @@ def _of_read(read: ReadByAuditor) -> HistoryEntry:
         read.at,
         read.auditor_id,
         operation=read.operation,
-        read_topic=read.topic,
-        read_id=read.aggregate_id,
+        read_topic=None if read.topic in UNTOLD else read.topic,
+        read_id=None if read.topic in UNTOLD else read.aggregate_id,
     )

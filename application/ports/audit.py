@@ -112,6 +112,13 @@ class AuditTrail(Protocol):
             Unavailable: the database does not answer.
         """
 
+    async def head(self) -> int:
+        """Return the last position; 0: the log is empty.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+
     async def search(self, wanted: EventFilter, after: int, limit: int) -> list[LoggedEvent]:
         """Return at most `limit` events after the position `after`, in order, and fewer if they are large.
 

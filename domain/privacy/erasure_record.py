@@ -1,7 +1,7 @@
 """Records of what may be erased and what was: one for each user, team and address of which something is known.
 
 Each erasure is judged by the version of the record, in the append that erases. So of a hold and an erasure that come at
-the same time, the one that is stored first counts. See `decisions/0001-legal-holds.md`.
+the same time, the one that is stored first counts. See `application/privacy/decisions/0002-legal-holds.md`.
 """
 
 from datetime import datetime

@@ -27,6 +27,8 @@ ERASING_EVENT = """
 SELECT notification_id, recorded_at FROM stored_events WHERE originator_id = %s AND topic = ANY(%s)
 ORDER BY notification_id DESC LIMIT 1
 """
+REPLAYS = "replay_"
+"""How the names of replays begin (`infra/replay/schemas.py`), which stay where they are until they are dropped."""
 BEHIND = "SELECT name FROM projections WHERE position < %s ORDER BY name"
 LEFT = {
     "data_keys": "SELECT count(*) FROM data_keys WHERE subject_id = %s AND erased_at IS NULL",
@@ -71,7 +73,9 @@ def receipt(connection: Connection, subject: ErasedSubject, log: VerifierKey, se
     if rest := [place for place, number in left.items() if number]:
         raise NoReceipt(f"something of it is left in {', '.join(rest)}: erase it again")
     if behind := query(connection, BEHIND, position):
-        raise NoReceipt(f"the read model {behind[0][0]} has not followed yet: a projector must run")
+        name = behind[0][0]
+        advice = f"palimpsest audit replay --drop {name}" if name.startswith(REPLAYS) else "a projector must run"
+        raise NoReceipt(f"the read model {name} has not followed: {advice}")
     last = tables.last_checkpoint(connection)
     if last is None or last.size < position:
         raise NoReceipt("its event is not sealed yet: a sealer must run, and does it within seconds")

@@ -69,6 +69,16 @@ class LogSearch:
         await self._read(found, _At({"id": stream_id, **wanted}))
         return found[0] if found else None
 
+    async def head(self) -> int:
+        """The last position; 0: the log is empty.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        found: list[Any] = []
+        await self._read(found, _Head())
+        return int(found[0][0])
+
     async def find(self, wanted: EventFilter, after: int, limit: int) -> list[LogRow]:
         """At most `limit` events after the position `after`, in order; none only at the end.
 
@@ -80,7 +90,7 @@ class LogSearch:
         await self._read(found, _Windows(wanted, after, limit))
         return found
 
-    async def _read(self, found: list[LogRow], reading: "_At | _Windows") -> None:
+    async def _read(self, found: list[LogRow], reading: "_Head | _At | _Windows") -> None:
         """Read rows into `found`, which has what was found in time, too."""
         try:
             async with (
@@ -95,6 +105,13 @@ class LogSearch:
                 raise SearchTooWide from None
         except (PoolTimeout, TimeoutError, *CONNECTION_ERRORS) as error:
             raise Unavailable(DATABASE) from error
+
+
+class _Head:
+    """Reads the last position."""
+
+    async def into(self, found: list[LogRow], connection: AsyncConnection) -> None:
+        found += await _rows(connection, HEAD, [])
 
 
 class _At:

@@ -44,6 +44,10 @@ class PostgresAuditTrail:
         keys = await self._keyring.all({seal.subject_id for seal in seals})
         return {seal for seal in seals if destroyed(keys.get(seal.subject_id.int), seal.erasure)}
 
+    async def head(self) -> int:
+        """See `application.ports.AuditTrail.head`."""
+        return await self._search.head()
+
     async def search(self, wanted: EventFilter, after: int, limit: int) -> list[LoggedEvent]:
         """See `application.ports.AuditTrail.search`."""
         return [self._event(row) for row in await self._search.find(wanted, after, limit)]

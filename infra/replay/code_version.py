@@ -15,9 +15,13 @@ from typing import NamedTuple
 
 PACKAGES = ("domain", "application", "projections")
 FILES = (
+    "infra/postgres/arrays.py",
+    "infra/projector/statements.py",
     "infra/projector/table_writer.py",
+    "infra/replay/digest_fold.py",
     "infra/replay/fold.py",
     "infra/replay/row_digest.py",
+    "infra/replay/stream_order.py",
     "infra/store/codec.py",
     "infra/store/event_bytes.py",
     "infra/store/log_rows.py",

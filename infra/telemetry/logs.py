@@ -134,4 +134,5 @@ def _quiet_libraries() -> None:
     logging.getLogger("uvicorn.access").disabled = True
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     logging.getLogger("openai").setLevel(logging.WARNING)  # it logs prompts at level DEBUG
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it logs addresses, which may hold secrets, at level INFO
     logging.getLogger("kafka").setLevel(logging.CRITICAL)

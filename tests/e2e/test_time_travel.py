@@ -71,8 +71,8 @@ def test_events_are_found_by_stream_actor_and_type(auditor: Account, ada: Accoun
     of_stream = events(auditor, aggregate_id=document)
     assert [each["version"] for each in of_stream] == [1, 2, 3]
     assert [each["position"] for each in of_stream] == sorted(each["position"] for each in of_stream)
-    assert events(auditor, actor_id=str(ada.id), type="document.saved", topic="document") == of_stream[1:]
-    assert events(auditor, actor_id=str(ada.id), until=of_stream[0]["recorded_at"], topic="document") == []
+    assert events(auditor, actor=str(ada.id), type="document.saved", topic="document") == of_stream[1:]
+    assert events(auditor, actor=str(ada.id), until=of_stream[0]["recorded_at"], topic="document") == []
 
 
 def test_events_stream_as_json_lines(auditor: Account, document: str) -> None:
@@ -91,7 +91,7 @@ def test_what_a_request_caused_is_a_tree(auditor: Account, ada: Account) -> None
 def test_each_read_is_an_event_that_names_whom_it_concerned(auditor: Account, ada: Account, document: str) -> None:
     path = f"states/document/{document}?at=2"
     request = get(auditor, path).headers["X-Request-Id"]
-    [read] = events(auditor, correlation_id=request)
+    [read] = events(auditor, request=request)
     assert (read["type"], read["actor_id"]) == ("audit.history_read", str(auditor.id))
     assert (read["fields"]["topic"], read["fields"]["filters"]) == ("document", {"at": "2"})
     assert str(ada.id) in read["fields"]["user_ids"]
@@ -113,3 +113,10 @@ def test_each_read_is_an_event_that_names_whom_it_concerned(auditor: Account, ad
 )
 def test_a_wrong_question_is_refused(auditor: Account, path: str, status: int, code: str) -> None:
     assert get(auditor, path, status).json()["code"] == code
+
+
+def test_a_list_ends_although_each_page_of_it_is_an_event(auditor: Account) -> None:
+    found = events(auditor, topic="audit")
+    assert {each["type"] for each in found} == {"audit.history_read"}
+    lines = get(auditor, "events?topic=audit&limit=2", headers={"Accept": "application/jsonl"}).text.splitlines()
+    assert len(found) < len(lines) < 3 * len(found) + 10

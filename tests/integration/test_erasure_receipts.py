@@ -102,7 +102,7 @@ async def test_there_is_no_receipt_for_what_is_not_gone(database: Database) -> N
         await opened.store.append([user], CALL, None)
     seal(database)
     execute(database, "INSERT INTO projections (name, version, position) VALUES ('document', 1, 1)")
-    assert "the read model document has not followed yet" in receipt(kept).stderr
+    assert "the read model document has not followed" in receipt(kept).stderr
     execute(database, "UPDATE projections SET position = 10")
     assert receipt(kept).exit_code == 0
     execute(database, FORGED)

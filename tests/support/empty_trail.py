@@ -19,5 +19,8 @@ class EmptyTrail:
     async def erased(self, seals: Collection[Seal]) -> set[Seal]:
         return set()
 
+    async def head(self) -> int:
+        return 0
+
     async def search(self, wanted: EventFilter, after: int, limit: int) -> list[LoggedEvent]:
         return []

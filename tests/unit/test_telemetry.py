@@ -8,6 +8,7 @@ import socket
 from io import StringIO
 from typing import Any
 
+import httpx2
 import psycopg
 import pytest
 import structlog
@@ -235,3 +236,12 @@ def test_a_pool_that_tries_again_and_again_does_not_say_so_each_time(log: Log) -
     logging.getLogger("psycopg.pool").error("broken")
     _, lines = log.read()
     assert [line["event"] for line in lines] == ["broken"]
+
+
+async def test_an_http_client_does_not_log_the_addresses_that_it_asks(log: Log) -> None:
+    """The address of a collector of events may hold its secret."""
+    log.open()
+    answer = httpx2.MockTransport(lambda _: httpx2.Response(200))
+    async with httpx2.AsyncClient(transport=answer) as client:
+        await client.post(f"https://siem.example/{CANARY}?token={CANARY}", content=b"{}")
+    assert log.read() == ("", [])

@@ -68,17 +68,21 @@ class EventsQuery(PageQuery):
     type: Annotated[
         str | None, Field(pattern=TYPE, examples=["document.saved"], description="Only events of this type.")
     ] = None
-    actor_id: Annotated[UUID | None, Field(description="Only events that this user caused.")] = None
-    correlation_id: Annotated[UUID | None, Field(description="Only what this request caused (`X-Request-Id`).")] = None
+    actor: Annotated[UUID | None, Field(description="Only events that this user caused.")] = None
+    request: Annotated[UUID | None, Field(description="Only what this request caused (`X-Request-Id`).")] = None
     since: Annotated[Moment | None, Field(description="From this time on, with its zone.")] = None
     until: Annotated[Moment | None, Field(description="Before this time, with its zone.")] = None
 
     @property
     def wanted(self) -> EventFilter:
         """The filters."""
-        return EventFilter(
-            self.aggregate_id, self.actor_id, self.topic, self.type, self.since, self.until, self.correlation_id
-        )
+        return EventFilter(self.aggregate_id, self.actor, self.topic, self.type, self.since, self.until, self.request)
+
+    @property
+    def question(self) -> Question:
+        """What is recorded: also about whom it asks, who may not be in the answer."""
+        about = Subjects([] if self.actor is None else [self.actor])
+        return Question("audit_events", self.topic, self.aggregate_id, self.model_dump(), about, found_in=in_page)
 
 
 def concerned(events: Iterable[EventView]) -> Subjects:
@@ -94,8 +98,16 @@ def concerned(events: Iterable[EventView]) -> Subjects:
 
 
 def in_state(view: StateView | None) -> Subjects:
-    """Return whom a state is about."""
-    return concerned([] if view is None else [view.event])
+    """Return whom a state is about: also its owner, who may be another than the one of its first event."""
+    if view is None:
+        return Subjects()
+    found = concerned([view.event])
+    match view.state.get("owner_kind"), view.state.get("owner_id"):
+        case "user", owner_id:
+            return Subjects({*found.user_ids, UUID(str(owner_id))}, found.team_ids)
+        case "team", owner_id:
+            return Subjects(found.user_ids, {*found.team_ids, UUID(str(owner_id))})
+    return found
 
 
 def in_difference(view: DifferenceView | None) -> Subjects:
@@ -167,27 +179,26 @@ async def audit_events(listed: Annotated[EventsQuery, Query()], audited: Audited
     """List events of the log in its order, or stream them as JSON Lines. Requires the auditor role.
 
     Each event says its position, the SHA-256 of its stored bytes and the hash of its leaf in the audit tree, which has
-    the index `position` - 1. A page with events has `next`, also if none follow yet. Each page is recorded before it is
-    answered.
+    the index `position` - 1. The list ends with the log as it is at the first page; ask again with `since` for
+    more. Each page is recorded before it is answered.
     """
-    question = Question("audit_events", filters=listed.model_dump(), found_in=in_page)
     return await audited.logged(
-        question, logged_events, audited.trail, listed.wanted, cursor=listed.cursor, limit=listed.limit
+        listed.question, logged_events, audited.trail, listed.wanted, cursor=listed.cursor, limit=listed.limit
     )
 
 
 @router.get(
-    "/requests/{correlation_id}",
+    "/requests/{request_id}",
     response_model=CauseTree,
     **operation(
         "The events.", access=AUDIT.action("read_history"), takes=[], fails=[404, 409], limits=["user", "audit"]
     ),
 )
-async def audit_request(correlation_id: UUID, audited: AuditedRead) -> Answer:
+async def audit_request(request_id: UUID, audited: AuditedRead) -> Answer:
     """Show all that one request caused, by its `X-Request-Id`, as a tree. Requires the auditor role.
 
     Each event stands before those that it caused, as commands of policies and jobs follow from events. The read is
     recorded before it is answered.
     """
-    question = Question("audit_request", filters={"correlation_id": correlation_id}, found_in=in_tree)
-    return await audited.one(question, caused_by, audited.trail, correlation_id)
+    question = Question("audit_request", filters={"request": request_id}, found_in=in_tree)
+    return await audited.one(question, caused_by, audited.trail, request_id)

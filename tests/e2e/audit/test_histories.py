@@ -5,6 +5,10 @@ from typing import Any
 
 import pytest
 
+from application.privacy.legal_hold import AskForHold
+from domain.privacy.erasure_record import ErasureRecord
+from domain.privacy.legal_hold import LegalHold
+from projections.history import UNTOLD
 from tests.support.api import Account, Api
 
 
@@ -81,3 +85,36 @@ def test_admins_see_the_history_of_a_team_with_who_did_it(api: Api, ada: Account
     ]
     assert items(ada, f"{team}/history", actor=bob.id, type="team.founded") == []
     assert bob.client.get(f"{team}/history").status_code == 403
+
+
+def test_a_user_does_not_learn_that_an_auditor_read_of_a_legal_hold(api: Api, ada: Account, olga: Account) -> None:
+    """Others hear nothing of a hold."""
+    hold = api.send(AskForHold(subject_kind="user", subject_id=ada.id, reason="Court of Otterton", by="Kim"))
+    for topic, id in (("legal_hold", hold.id), ("erasure_record", ErasureRecord.id_of(ada.id))):
+        assert olga.client.get(f"/v1/audit/states/{topic}/{id}").status_code == 200
+    followed(api, ada)
+    [record_read, hold_read] = items(ada, "/v1/users/me/history", type="audit.history_read", limit="2")
+    for read in (record_read, hold_read):
+        assert (read["operation"], read["read_topic"], read["read_id"]) == ("audit_state", None, None)
+    assert {LegalHold.TOPIC, ErasureRecord.TOPIC} == UNTOLD
+
+
+def test_a_search_by_an_auditor_is_shown_to_whom_it_asks_about(api: Api, ada: Account, olga: Account) -> None:
+    """Also one that finds nothing, and one about a document that was given away."""
+    bob = api.account("pro")
+    path = ada.document("Maps", "1")
+    ada.write("POST", f"{path}/ownership-offer", json={"email": bob.email})
+    bob.write("POST", f"{path}/ownership-offer/accept")
+    id = path.rpartition("/")[2]
+    nothing = {"actor": str(bob.id), "type": "team.founded"}
+    assert olga.client.get("/v1/audit/events", params=nothing).json()["items"] == []
+    olga.client.get("/v1/audit/events", params={"aggregate_id": id})
+    olga.client.get(f"/v1/audit/states/document/{id}")
+    followed(api, bob)
+    reads = items(bob, "/v1/users/me/history", type="audit.history_read")
+    assert [each["operation"] for each in reads][-1:] == ["audit_events"]
+    assert "audit_state" in [each["operation"] for each in reads]
+    assert [each["operation"] for each in items(bob, f"{path}/history", type="audit.history_read")] == [
+        "audit_state",
+        "audit_events",
+    ]

@@ -188,7 +188,7 @@ def test_an_export_names_the_package_that_it_lacks(monkeypatch: pytest.MonkeyPat
 def test_an_unknown_topic_is_refused_in_a_sentence() -> None:
     result = CliRunner().invoke(app, ["tail", "nonsense"])
     assert isinstance(result.exception, SetupError)
-    assert "There are: budget, subscription, access_request, document" in str(result.exception)
+    assert "There are: audit, budget, subscription, access_request, document" in str(result.exception)
 
 
 def test_topics_that_agree_with_the_store_are_reported(stream: Stream, topics: Topics, address: dict[str, str]) -> None:

@@ -35,7 +35,7 @@ NEVER_BEHIND = {
     "/v1/users/me/sessions",
     "/v1/audit/states/{topic}/{aggregate_id}",
     "/v1/audit/states/{topic}/{aggregate_id}/difference",
-    "/v1/audit/requests/{correlation_id}",
+    "/v1/audit/requests/{request_id}",
 }
 """Paths of reads without a read model."""
 

@@ -1,5 +1,7 @@
 """The version of the code that folds."""
 
+import ast
+import re
 import shutil
 from pathlib import Path
 
@@ -34,6 +36,22 @@ def test_a_change_of_any_file_is_another_version(copied: Path, file: str) -> Non
     path = copied / file
     path.write_text(path.read_text() + "# more\n")
     assert code_version() != before
+
+
+def test_every_module_of_our_own_that_a_digest_is_made_with_is_in_the_version() -> None:
+    """But for those that connect, that keep checkpoints and keys, which a digest has none of, and that show it."""
+    beside = re.compile(r"infra\.(coalesce|progress|sealing.*|postgres\.(connect|projector_connection))")
+    beside_it = {"infra.projector.checkpoints", "infra.projector.consumers", "infra.replay.certificate"}
+    folder = folder_of("infra").parent
+    found, waiting = set[str](), ["infra.replay.digest_fold"]
+    while waiting:
+        module = waiting.pop()
+        path = f"{module.replace('.', '/')}.py"
+        found.add(path)
+        nodes = [node for node in ast.walk(ast.parse((folder / path).read_text())) if isinstance(node, ast.ImportFrom)]
+        ours = {node.module for node in nodes if node.module and node.module.startswith("infra.")} - beside_it
+        waiting += [name for name in ours if not beside.fullmatch(name) and f"{name.replace('.', '/')}.py" not in found]
+    assert found == {*FILES}
 
 
 def test_a_new_file_and_another_name_are_other_versions(copied: Path) -> None:
