@@ -12,9 +12,10 @@ from infra.bootstrap.projections import prepare_tables
 from infra.cache import settlement as settlement_module
 from infra.cache.settlement import ReadSettlement
 from infra.postgres.locks import REBUILD
+from infra.postgres.projector_connection import Connection
 from infra.projector.rebuild import abandoned
-from infra.projector.rebuild.bulk_load import BulkLoader
 from infra.projector.rebuild.rebuild import _Rebuild, rebuild
+from infra.projector.table_writer import TableWriter
 from tests.support.notes import Notes, note
 from tests.support.projecting import MemoryFeed, news, projecting
 from tests.support.servers import Database
@@ -70,12 +71,12 @@ async def test_h7_a_rebuild_that_is_cancelled_amid_a_copy_leaves_no_table(
 ) -> None:
     copying = asyncio.Event()
 
-    async def hang(self: BulkLoader, _: object) -> None:
-        async with self._connection.cursor().copy("COPY read.notes__next FROM STDIN"):
+    async def hang(_: TableWriter, connection: Connection, __: object) -> None:
+        async with connection.cursor().copy("COPY read.notes__next FROM STDIN"):
             copying.set()
             await asyncio.sleep(60)
 
-    monkeypatch.setattr(BulkLoader, "_copy", hang)
+    monkeypatch.setattr(TableWriter, "copy", hang)
     task = asyncio.create_task(rebuild(Notes(), feed, database.app_url))
     await copying.wait()
     task.cancel()
