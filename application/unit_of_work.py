@@ -109,7 +109,7 @@ class UnitOfWork:
     async def basis(self, kind: type[A], id: UUID) -> A | None:
         """See `ports.Store.basis`."""
         root = await self._events.load(kind, id)
-        self.judged_by[id] = 0 if root is None else root.version
+        self.judged_by.setdefault(id, 0 if root is None else root.version)
         return root
 
     async def claimed_by(self, claim: Claim) -> UUID | None:

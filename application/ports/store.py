@@ -136,7 +136,8 @@ class Store(Protocol):
     async def basis(self, kind: type[A], id: UUID) -> A | None:
         """Load an aggregate by which the changes are judged; None: it has never begun.
 
-        If it changes, or begins, before the changes are appended, that is a conflict, and the command runs again.
+        If it changes, or begins, before the changes are appended, that is a conflict, and the command runs again. Of
+        several calls the first one counts: what was decided after it was decided by that version.
 
         Raises:
             Unavailable: the database does not answer.

@@ -271,6 +271,39 @@ async def test_of_a_hold_and_an_erasure_at_the_same_time_the_first_one_counts(
     assert (runner.happened()[-1] == "user.erased") is not held_before
 
 
+@pytest.mark.parametrize("kind", ["user", "team", "address"])
+async def test_a_hold_that_is_confirmed_while_an_erasure_runs_stops_it(
+    runner: CommandRunner, kind: SubjectKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An erasure reads the record twice; it is judged by the first version, at which nothing was held."""
+    ada = await runner.actor(ADA)
+    team = await runner.ask(FoundTeam(name="Crew", slug="crew"), ada)
+    assert ada.address_id is not None
+    erasures: dict[SubjectKind, EraseUser | EraseTeam | EraseAddress] = {
+        "user": EraseUser(id=ada.user_id),
+        "team": EraseTeam(id=team.id),
+        "address": EraseAddress(id=ada.address_id),
+    }
+    asked = await runner.ask(AskForHold(subject_kind=kind, subject_id=erasures[kind].id, reason="Court", by="Kim"))
+    load, reads = runner.store.load, []
+
+    async def load_after_the_hold(root, id, *, version=None):  # type: ignore[no-untyped-def]
+        if id == ErasureRecord.id_of(erasures[kind].id):
+            reads.append(id)
+            if len(reads) == 2:
+                monkeypatch.setattr(runner.store, "load", load)
+                await runner.send(ConfirmHold(id=asked.id, by="Lee"))
+        return await load(root, id, version=version)
+
+    monkeypatch.setattr(runner.store, "load", load_after_the_hold)
+    with pytest.raises(ErasureIsHeld):
+        await runner.send(erasures[kind])
+    assert runner.happened()[-1] == "erasure_record.hold_placed"
+    one = await runner.store.load(LegalHold, asked.id)
+    assert one is not None
+    assert (one.state, one.reason) == ("placed", "Court")
+
+
 async def test_a_hold_between_two_steps_stops_the_rest_of_an_erasure(
     runner: CommandRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
