@@ -1,9 +1,9 @@
 """Receipts of erasures: what was erased, when, and that nothing is left of it, in a note that the key of the log signs.
 
 The text, a line each: the form, the origin of the log, the kind and id of the subject, the time of the erasure, the
-position of its event, the size and root of a tree that has the event, and for each table of `LEFT` how many rows of the
-subject are left: none. All read models have followed the event. Nothing in it is personal. With the proof of that
-position it shows that the history has the erasure.
+position of its event, the size and root of a tree that has the event, and for each table with something personal how
+many rows of the subject are left: none. All read models have followed the event. Nothing in it is personal. With the
+proof of that position it shows that the history has the erasure.
 """
 
 from base64 import b64decode, b64encode
@@ -24,14 +24,22 @@ FORM = "palimpsest-erasure-receipt/1"
 """The first line. No checkpoint has it, which begins with the origin: so a receipt is never taken for one."""
 
 ERASING_EVENT = """
-SELECT notification_id, recorded_at FROM stored_events WHERE originator_id = %s AND topic = ANY(%s)
+SELECT notification_id, originator_version, recorded_at FROM stored_events WHERE originator_id = %s AND topic = ANY(%s)
 ORDER BY notification_id DESC LIMIT 1
 """
 REPLAYS = "replay_"
 """How the names of replays begin (`infra/replay/schemas.py`), which stay where they are until they are dropped."""
 BEHIND = "SELECT name FROM projections WHERE position < %s ORDER BY name"
+KEYS_LEFT = """
+SELECT count(*) FROM data_keys WHERE subject_id = %s AND wrapped IS NOT NULL
+AND (receipt IS NULL OR substring(receipt FROM octet_length(receipt) - 3) < int4send(%s::integer))
+"""
+"""The data keys that were made before the erasing event of that version: none may be left.
+
+The last four bytes of the receipt beside a key name the erasure before it (`infra/sealing/receipts.py`). So a key that
+an address got later is not counted.
+"""
 LEFT = {
-    "data_keys": "SELECT count(*) FROM data_keys WHERE subject_id = %s AND erased_at IS NULL",
     "snapshots": "SELECT count(*) FROM snapshots WHERE originator_id = %s",
     "claims": "SELECT count(*) FROM claims WHERE originator_id = %s",
     "idempotency": "SELECT count(*) FROM idempotency WHERE subject_id = %s",
@@ -40,13 +48,21 @@ LEFT = {
     "partial_texts": "SELECT count(*) FROM partial_texts WHERE generation_id = %s",
     "sessions": "SELECT count(*) FROM sessions WHERE user_id = %s AND num_nonnulls(address_id, device, client) > 0",
 }
-"""The rows of a subject that an erasure deletes or empties, by table."""
+"""The other rows of a subject that an erasure deletes or empties, by table."""
 
 _DASH = "\u2014 "
 
 
 class NoReceipt(Exception):
     """There is no receipt of this. The message says why."""
+
+
+class SignedErasure(NamedTuple):
+    """What a receipt says."""
+
+    kind: str
+    id: UUID
+    erased_at: datetime
 
 
 class ErasedSubject(NamedTuple):
@@ -68,8 +84,9 @@ def receipt(connection: Connection, subject: ErasedSubject, log: VerifierKey, se
     found = query(connection, ERASING_EVENT, subject.id, subject.topics)
     if not found:
         raise NoReceipt(f"this {subject.kind} was not erased")
-    [(position, recorded_at)] = found
-    left = {place: query(connection, counted, subject.id)[0][0] for place, counted in LEFT.items()}
+    [(position, version, recorded_at)] = found
+    left = {"data_keys": query(connection, KEYS_LEFT, subject.id, version)[0][0]}
+    left |= {place: query(connection, counted, subject.id)[0][0] for place, counted in LEFT.items()}
     if rest := [place for place, number in left.items() if number]:
         raise NoReceipt(f"something of it is left in {', '.join(rest)}: erase it again")
     if behind := query(connection, BEHIND, position):
@@ -93,8 +110,8 @@ def receipt(connection: Connection, subject: ErasedSubject, log: VerifierKey, se
     return f"{text}\n{_DASH}{log.name} {b64encode(log.id + signature).decode()}\n"
 
 
-def check_receipt(note: str, log: VerifierKey) -> datetime:
-    """Check the signature of a receipt; return the time of the erasure.
+def check_receipt(note: str, log: VerifierKey) -> SignedErasure:
+    """Check the signature of a receipt; return what it says.
 
     Raises:
         NoteRefused: it is no receipt, or the key of the log has not signed it.
@@ -109,4 +126,5 @@ def check_receipt(note: str, log: VerifierKey) -> datetime:
     lines = text.splitlines()
     if not blank or lines[0] != FORM or lines[1] != f"log {log.name}" or decoded[:KEY_ID_BYTES] != log.id:
         raise NoteRefused("this is not a receipt of this log")
-    return datetime.fromisoformat(lines[3].removeprefix("erased "))
+    _, kind, id = lines[2].split(" ")
+    return SignedErasure(kind, UUID(id), datetime.fromisoformat(lines[3].removeprefix("erased ")))

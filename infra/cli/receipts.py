@@ -43,14 +43,15 @@ def print_receipt(kind: str, id: UUID) -> None:
 
 
 def print_check(file: Path, key: str) -> None:
-    """Say whether a receipt is signed by a key; - reads the standard input.
+    """Say what a receipt says, if it is signed by a key; - reads the standard input.
 
     Raises:
         Exit: it is not.
     """
     note = sys.stdin.read() if str(file) == "-" else file.read_text()
     try:
-        erased_at = check_receipt(note, VerifierKey.parse(key))
+        said = check_receipt(note, VerifierKey.parse(key))
     except NoteRefused as reason:
         raise failure(f"It is no proof of anything: {reason}.") from None
-    typer.echo(f"The log {VerifierKey.parse(key).name} has signed that this was erased at {erased_at:%F %T} UTC.")
+    log = VerifierKey.parse(key).name
+    typer.echo(f"The log {log} has signed that the {said.kind} {said.id} was erased at {said.erased_at:%F %T} UTC.")

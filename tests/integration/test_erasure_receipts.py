@@ -6,11 +6,14 @@ from uuid import UUID, uuid4
 import pytest
 from typer.testing import CliRunner, Result
 
+from domain.content import sharing
+from domain.content.document import Document
 from domain.identity.user import User
+from domain.privacy.address import Address
 from infra.audit.notes import LogCheckpoint, NoteRefused
 from infra.cli.erase import app
 from tests.support.environment import unset_settings
-from tests.support.given import NOW
+from tests.support.given import NOW, address_of, person
 from tests.support.sealing import SIGNER, execute, seal
 from tests.support.servers import Database
 from tests.support.stores import CALL, make_key_file, open_store, rows
@@ -22,6 +25,11 @@ INSERT INTO log_checkpoints (size, previous, note, signed_at)
 SELECT 9, 2, replace(note, E'\\n2\\n', E'\\n9\\n'), signed_at FROM log_checkpoints WHERE size = 2
 """
 
+RESTORED = """
+UPDATE data_keys SET wrapped = kept.wrapped, erased_at = kept.erased_at, receipt = kept.receipt
+FROM kept WHERE kept.subject_id = data_keys.subject_id
+"""
+
 
 @pytest.fixture(autouse=True)
 def settings(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,8 +39,8 @@ def settings(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("DATABASE_URL", database.admin_url)
 
 
-def receipt(id: UUID) -> Result:
-    return CliRunner().invoke(app, ["receipt", "user", str(id)])
+def receipt(id: UUID, kind: str = "user") -> Result:
+    return CliRunner().invoke(app, ["receipt", kind, str(id)])
 
 
 def check(folder: Path, note: str, key: str = str(SIGNER.key)) -> Result:
@@ -66,7 +74,7 @@ async def test_a_receipt_is_signed_and_names_the_event_and_the_tree(database: Da
     assert "example.org" not in note
     checked = check(tmp_path, note)
     assert checked.exit_code == 0, checked.stderr
-    assert "has signed that this was erased at" in checked.stdout
+    assert f"has signed that the user {id} was erased at" in checked.stdout
 
 
 async def test_a_receipt_that_was_changed_or_signed_by_another_key_is_refused(
@@ -110,3 +118,27 @@ async def test_there_is_no_receipt_for_what_is_not_gone(database: Database) -> N
     execute(database, "DELETE FROM log_checkpoints WHERE size = 9")
     rows(database.admin_url, "UPDATE data_keys SET wrapped = 'x', erased_at = NULL, receipt = NULL")
     assert "something of it is left in data_keys" in receipt(kept).stderr
+
+
+async def test_of_an_address_that_was_used_again_only_a_key_of_before_is_left(database: Database) -> None:
+    owner, id = person(1), address_of(person(2))
+    async with open_store(database.app_url) as opened:
+
+        async def use() -> None:
+            shared = Document.create(id=uuid4(), owner_id=owner.user_id, title="A", content="", now=NOW)
+            sharing.share(shared, address_id=id, email="bob@example.org", role="viewer", by=owner, now=NOW)
+            await opened.store.append([shared], CALL, None)
+
+        await use()
+        address = Address.erase(id=id, now=NOW)
+        await opened.store.append([address], CALL, None)
+        await use()
+        seal(database)
+        assert receipt(id, "address").exit_code == 0
+        execute(database, "CREATE TABLE kept AS SELECT * FROM data_keys")
+        address.erase_again(now=NOW)
+        await opened.store.append([address], CALL, None)
+        seal(database)
+        assert receipt(id, "address").exit_code == 0
+    execute(database, RESTORED)
+    assert "something of it is left in data_keys" in receipt(id, "address").stderr
