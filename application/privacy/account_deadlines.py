@@ -19,7 +19,7 @@ from application.ports import (
     SendAsSystem,
     Unreadable,
 )
-from application.privacy.completion import complete
+from application.privacy.completion import complete_unless_held
 from application.privacy.erasure import EraseDeletedUser, EraseUser
 from application.suspended_owners import asks_for_deletion
 from domain.kernel import NotFound
@@ -61,7 +61,7 @@ async def meet_account_deadlines(
 async def _meet(deadline: AccountDeadline, send: SendAsSystem, events: EventStore) -> list[UUID]:
     """Do what is due; return the streams that cannot be read. A user who is among them is erased all the same."""
     id, key = deadline.user_id, f"{deadline.kind}:{deadline.user_id}:{deadline.due_at.isoformat()}"
-    unread = await complete(COMMANDS[deadline.kind](id=id), key, send)
+    unread = await complete_unless_held(COMMANDS[deadline.kind](id=id), key, send)
     if id in unread and await asks_for_deletion(id, events):
-        return await complete(EraseUser(id=id), f"unread:{key}", send)
+        return await complete_unless_held(EraseUser(id=id), f"unread:{key}", send)
     return unread

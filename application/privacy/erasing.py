@@ -57,13 +57,17 @@ class ErasureStep:
 
 
 class Erasure:
-    """One step of an erasure: the aggregates that it looks at, each loaded once, and what becomes of them."""
+    """One step of an erasure: the aggregates that it looks at, each loaded once, and what becomes of them.
 
-    def __init__(self, store: Store, holdings: Holdings, now: datetime) -> None:
+    `repeated`: a user, a team or an address that was erased before a restore. A hold on it is that of the backup.
+    """
+
+    def __init__(self, store: Store, holdings: Holdings, now: datetime, *, repeated: UUID | None = None) -> None:
         self.complete = True
         self._store = store
         self._holdings = holdings
         self._now = now
+        self._repeated = repeated
         self._roots: dict[UUID, Root] = {}
         self._shells: dict[UUID, Root] = {}
         """Streams that cannot be read but have been erased."""
@@ -85,13 +89,21 @@ class Erasure:
 
     async def require_not_held(self, id: UUID) -> None:
         """Refuse the whole step if a user, a team or an address is held. Raises `ErasureIsHeld`."""
-        await require_not_held(self._store, id)
+        if id != self._repeated:
+            await require_not_held(self._store, id)
 
     async def erase_holds_of(self, id: UUID) -> None:
-        """Erase the reasons and names of all holds that a user, a team or an address ever had."""
+        """Erase the reasons and names of all holds that a user, a team or an address ever had.
+
+        What is repeated may be held by a backup: that ends, too, since no operator could lift an erased hold.
+        """
         record = await self._store.basis(ErasureRecord, ErasureRecord.id_of(id))
-        for hold_id in sorted(record.asked_holds) if record is not None else ():
+        if record is None:
+            return
+        for hold_id in sorted(record.asked_holds):
             await self.erase(LegalHold, hold_id, LegalHold.erase)
+            record.lift(hold_id, now=self._now)
+        self._roots[record.id] = record
 
     async def erase_document(self, id: UUID) -> None:
         """Erase a document by itself, with its links, after what people have asked language models for, for it.

@@ -23,9 +23,13 @@ from domain.teams.team import Team
 
 
 class EraseUser(Command[ErasureStep]):
-    """Erase a user, with their verified address and their documents, and end their memberships."""
+    """Erase a user, with their verified address and their documents, and end their memberships.
+
+    `repeated`: it was carried out before a restore, so no legal hold on the user stops it.
+    """
 
     id: UUID
+    repeated: bool = False
 
 
 class EraseUnverifiedUser(Command[ErasureStep]):
@@ -44,9 +48,10 @@ class EraseDeletedUser(Command[ErasureStep]):
 
 
 class EraseAddress(Command[ErasureStep]):
-    """Erase an email address by its blind id: revoke its shares and invitations."""
+    """Erase an email address by its blind id: revoke its shares and invitations. `repeated`: see `EraseUser`."""
 
     id: UUID
+    repeated: bool = False
 
 
 class EraseDocument(Command[ErasureStep]):
@@ -56,9 +61,10 @@ class EraseDocument(Command[ErasureStep]):
 
 
 class EraseTeam(Command[ErasureStep]):
-    """Erase a team and its documents."""
+    """Erase a team and its documents. `repeated`: see `EraseUser`."""
 
     id: UUID
+    repeated: bool = False
 
 
 class CarryOutDissolution(Command[ErasureStep]):
@@ -71,7 +77,7 @@ class CarryOutDissolution(Command[ErasureStep]):
 async def erase_user(
     cmd: EraseUser, store: Store, holdings: Holdings, addresses: EmailIndex, clock: Clock
 ) -> ErasureStep:
-    erasure = Erasure(store, holdings, clock())
+    erasure = Erasure(store, holdings, clock(), repeated=cmd.id if cmd.repeated else None)
     return await _erase_user(erasure, await erasure.get(User, cmd.id), cmd.id, addresses)
 
 
@@ -119,7 +125,7 @@ async def _erase_user(erasure: Erasure, user: User | None, id: UUID, addresses: 
 
 @handles
 async def erase_address(cmd: EraseAddress, store: Store, holdings: Holdings, clock: Clock) -> ErasureStep:
-    erasure = Erasure(store, holdings, clock())
+    erasure = Erasure(store, holdings, clock(), repeated=cmd.id if cmd.repeated else None)
     await erasure.forget_address(cmd.id)
     return erasure.stage()
 
@@ -133,7 +139,7 @@ async def erase_document(cmd: EraseDocument, store: Store, holdings: Holdings, c
 
 @handles
 async def erase_team(cmd: EraseTeam, store: Store, holdings: Holdings, clock: Clock) -> ErasureStep:
-    erasure = Erasure(store, holdings, clock())
+    erasure = Erasure(store, holdings, clock(), repeated=cmd.id if cmd.repeated else None)
     await erasure.erase_team(cmd.id)
     return erasure.stage()
 

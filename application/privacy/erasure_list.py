@@ -64,11 +64,15 @@ class ListErasure(Job, frozen=True, kw_only=True):
 
 
 class FinishErasure(Job, frozen=True, kw_only=True):
-    """Carry out the rest of an erasure that was repeated: what it changes of others."""
+    """Carry out the rest of an erasure that was repeated: what it changes of others.
+
+    It fails, and is tried again, while a legal hold on something else keeps it from that, such as one on a team.
+    """
 
     kind: ClassVar[str] = "finish_erasure"
     queue: ClassVar[str] = "accounts"
     retries = UNTIL_DEADLINE
+    deadline: ClassVar[timedelta] = timedelta(days=30)
     run_timeout: ClassVar[timedelta] = timedelta(minutes=10)
 
     stream_kind: str
@@ -113,4 +117,4 @@ async def repeat_erasure(
 
 @performs
 async def finish_erasure(job: FinishErasure, send: SendAsSystem) -> None:
-    await complete(WITH_OTHERS[job.stream_kind](id=job.stream_id), f"finish:{job.effect_key}", send)
+    await complete(WITH_OTHERS[job.stream_kind](id=job.stream_id, repeated=True), f"finish:{job.effect_key}", send)

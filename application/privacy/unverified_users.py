@@ -6,7 +6,7 @@ from uuid import UUID
 
 from application.jobs import ScheduledJob, performs, report_unread
 from application.ports import Clock, NotSettled, SendAsSystem, Unreadable, UnverifiedUsers
-from application.privacy.completion import complete
+from application.privacy.completion import complete_unless_held
 from application.privacy.erasure import EraseUnverifiedUser
 
 
@@ -28,7 +28,9 @@ async def erase_unverified_users(
     while users := await unverified.due(now, after=last):
         for last in users:
             try:
-                unread.update(await complete(EraseUnverifiedUser(id=last.id), f"{job.effect_key}:{last.id}", send))
+                unread.update(
+                    await complete_unless_held(EraseUnverifiedUser(id=last.id), f"{job.effect_key}:{last.id}", send)
+                )
             except Unreadable:
                 unread.add(last.id)
             except NotSettled:

@@ -8,7 +8,7 @@ from uuid import UUID
 from application.commands import Command
 from application.jobs import ScheduledJob, performs, report_unread
 from application.ports import Clock, NotSettled, SendAsSystem, TeamDeadlines, Unreadable
-from application.privacy.completion import complete
+from application.privacy.completion import complete_unless_held
 from application.privacy.erasure import CarryOutDissolution
 from application.teams.invitation import ExpireInvitations
 from domain.kernel import NotFound
@@ -42,5 +42,5 @@ async def meet_team_deadlines(
 async def _carry_out(command: Command[Any], key: str, send: SendAsSystem) -> list[UUID]:
     """Carry out a command; return the streams that it could not read."""
     with suppress(NotSettled, NotFound):  # it is carried out, and reads may follow later; or the team is gone
-        return await complete(command, key, send)
+        return await complete_unless_held(command, key, send)
     return []

@@ -28,6 +28,7 @@ from domain.identity.events import REMINDER_BEFORE
 from domain.identity.suspension import DELETION_GRACE
 from domain.identity.user import User
 from domain.kernel import NotFound
+from domain.privacy.refusals import ErasureIsHeld
 from tests.support.accounts import token_of
 from tests.support.given import NOW
 from tests.support.memory_store import MemoryEventStore
@@ -190,12 +191,13 @@ async def test_a_late_reminder_puts_the_erasure_off(runner: CommandRunner, ada: 
     assert await is_erased(runner, ada.user_id)
 
 
-async def test_reads_that_follow_late_stop_no_other_deadline() -> None:
+@pytest.mark.parametrize("error", [NotSettled(), ErasureIsHeld("The law requires it.")])
+async def test_reads_that_follow_late_and_holds_stop_no_other_deadline(error: Exception) -> None:
     sent = []
 
     async def send(command: RemindOfDeletion, key: str) -> None:
         sent.append(command.id)
-        raise NotSettled
+        raise error
 
     due = Due(*(AccountDeadline(UUID(int=n), "deletion_soon", NOW) for n in (1, 2)))
     ports = {"deadlines": due, "send": send, "events": MemoryEventStore(), "clock": lambda: NOW}

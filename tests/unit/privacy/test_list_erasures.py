@@ -22,10 +22,15 @@ from application.privacy.erasure_list import (
     list_erasure,
 )
 from application.privacy.legal_hold import AskForHold, ConfirmHold
+from application.teams.invitation import AcceptInvitation, InviteMember
+from application.teams.team import FoundTeam
 from domain.content.document import Document
 from domain.identity.user import User
 from domain.kernel import events_of
 from domain.privacy.address import Address
+from domain.privacy.erasure_record import ErasureRecord, SubjectKind
+from domain.privacy.refusals import ErasureIsHeld
+from domain.teams.team import Team
 from tests.support.given import ID, NOW
 from tests.support.lives import LIVES
 from tests.support.use_cases import CommandRunner
@@ -97,3 +102,40 @@ async def test_the_rest_of_an_erasure_is_done_by_a_job() -> None:
     await runner.work()
     assert "user.erased" in runner.happened()
     assert (await runner.ask(EraseUser(id=ada.user_id))).changed == 0
+
+
+@pytest.mark.parametrize("kind", ["user", "team", "address"])
+async def test_the_rest_of_a_repeated_erasure_is_done_although_a_backup_has_a_hold(kind: SubjectKind) -> None:
+    runner = CommandRunner()
+    ada, bob = await runner.actor("ada@example.org"), await runner.actor("bob@example.org")
+    team = await runner.ask(FoundTeam(name="Crew", slug="crew"), ada)
+    await runner.ask(InviteMember(id=team.id, email="bob@example.org"), ada)
+    if kind != "address":
+        await runner.ask(AcceptInvitation(id=team.id), bob)
+    assert bob.address_id is not None
+    id = {"user": bob.user_id, "team": team.id, "address": bob.address_id}[kind]
+    asked = await runner.ask(AskForHold(subject_kind=kind, subject_id=id, reason="Court", by="Kim"))
+    await runner.ask(ConfirmHold(id=asked.id, by="Lee"))
+    await runner.ask(RepeatErasure(stream_kind=kind, stream_id=id))
+    await runner.jobs.perform_all(runner.performer_ports)
+    after, record = (
+        await runner.store.load(Team, team.id),
+        await runner.store.load(ErasureRecord, ErasureRecord.id_of(id)),
+    )
+    assert after is not None
+    assert record is not None
+    assert (after.erased, after.invited, bob.user_id in after.members) == (kind == "team", {}, False)
+    assert not record.held, "an address that is used again is free"
+    assert "legal_hold.erased" in runner.happened()
+
+
+async def test_the_rest_of_a_repeated_erasure_fails_while_something_else_is_held() -> None:
+    runner = CommandRunner()
+    ada = await runner.actor("ada@example.org")
+    team = await runner.ask(FoundTeam(name="Crew", slug="crew"), ada)
+    asked = await runner.ask(AskForHold(subject_kind="team", subject_id=team.id, reason="Court", by="Kim"))
+    await runner.ask(ConfirmHold(id=asked.id, by="Lee"))
+    await runner.ask(RepeatErasure(stream_kind="user", stream_id=ada.user_id))
+    with pytest.raises(ErasureIsHeld):
+        await runner.jobs.perform_all(runner.performer_ports)
+    assert "team.erased" not in runner.happened()

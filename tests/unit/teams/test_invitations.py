@@ -22,6 +22,7 @@ from application.teams.team import FoundTeam, TeamView
 from application.teams.team_deadlines import MeetTeamDeadlines, meet_team_deadlines
 from domain.access import AddressNotVerified, RoleTooLow
 from domain.kernel import NotFound
+from domain.privacy.refusals import ErasureIsHeld
 from domain.teams.invitation_times import INVITATION_LIFETIME, RESEND_INTERVAL
 from domain.teams.refusals import InvitedRecently, NoSuchInvitation, TeamIsFull
 from domain.teams.roles import InvitedRole
@@ -174,13 +175,14 @@ async def test_invitations_end_when_their_time_is_over() -> None:
         await runner.ask(ResendInvitation(id=team.id, email=BOBS), ada)
 
 
-async def test_a_team_that_is_not_settled_stops_no_other() -> None:
+@pytest.mark.parametrize("error", [NotSettled(), ErasureIsHeld("The law requires it.")])
+async def test_a_team_that_is_not_settled_or_is_held_stops_no_other(error: Exception) -> None:
     runner = CommandRunner()
     tried = []
 
     async def send(command: ExpireInvitations | CarryOutDissolution, key: str) -> None:
         tried.append(command.id)
-        raise NotSettled
+        raise error
 
     teams = [(await runner.actor(f"{number}@example.org")).user_id for number in range(2)]
     await meet_team_deadlines(MeetTeamDeadlines(), Due(*teams), send, runner.clock)  # type: ignore[arg-type]
