@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
 
-from application.held_subjects import require_not_held
+from application.held_subjects import is_held, require_not_held
 from application.ports import HeldStream, Holdings, Store, Unreadable
 from domain.billing.subscription import Subscription
 from domain.content import erasure as documents
@@ -91,6 +91,10 @@ class Erasure:
         """Refuse the whole step if a user, a team or an address is held. Raises `ErasureIsHeld`."""
         if id != self._repeated:
             await require_not_held(self._store, id)
+
+    async def _keeps(self, asker_id: UUID) -> bool:
+        """Return whether a hold keeps what a user has asked for, while something of another owner is erased."""
+        return asker_id != self._repeated and await is_held(self._store, asker_id)
 
     async def erase_holds_of(self, id: UUID) -> None:
         """Erase the reasons and names of all holds that a user, a team or an address ever had.
@@ -177,9 +181,9 @@ class Erasure:
                 generation.erase(now=self._now)
 
     async def erase_generations_for(self, document_id: UUID) -> None:
-        """Erase what people have asked language models for, for a document."""
+        """Erase what people have asked language models for, for a document, but not what held people have."""
         async for generation in self._each(Generation, await self._holdings.generations_for(document_id)):
-            if generation.document_id == document_id:
+            if generation.document_id == document_id and not await self._keeps(generation.asker_id):
                 generation.erase(now=self._now)
 
     async def erase_team(self, id: UUID) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from application.commands import Command
-from application.content.document import CreateDocument, TrashDocument
+from application.content.document import CreateDocument, ShareDocument, TrashDocument
 from application.content.kept_document import EraseTrashedDocument
 from application.generation.generation import CancelGeneration, DeleteGeneration, RequestGeneration
 from application.identity.sessions import DeletionPending, LogIn
@@ -29,6 +29,7 @@ from application.teams.dissolution import DissolveTeam
 from application.teams.team import FoundTeam
 from domain.content.document import Document
 from domain.content.filing import TRASH_LIFETIME
+from domain.generation.generation import Generation
 from domain.generation.placement import Placement
 from domain.identity.suspension import DELETION_GRACE
 from domain.identity.user import User
@@ -213,6 +214,30 @@ async def test_a_held_user_deletes_no_generation(runner: CommandRunner) -> None:
     await hold(runner, "user", ada.user_id)
     with pytest.raises(ErasureIsHeld):
         await runner.ask(DeleteGeneration(id=generation.id), ada)
+
+
+@pytest.mark.parametrize("erases_owner", [True, False], ids=["of the owner", "of the document"])
+async def test_an_erasure_leaves_what_a_held_user_has_asked_for_and_a_repeat_takes_it(
+    runner: CommandRunner, erases_owner: bool
+) -> None:
+    ada, bob, eve = [await runner.actor(f"{name}@example.org") for name in ("ada", "bob", "eve")]
+    document = await runner.ask(CreateDocument(title="Notes", content="Otters."), ada)
+    asked = []
+    for editor in (bob, eve):
+        email = "bob@example.org" if editor is bob else "eve@example.org"
+        await runner.ask(ShareDocument(id=document.id, email=email, role="editor"), ada)
+        wish = RequestGeneration(document_id=document.id, prompt="More.", variables={}, placement=Placement())
+        asked.append((await runner.ask(wish, editor)).id)
+    hold_id = await hold(runner, "user", bob.user_id)
+    assert (await runner.ask(EraseUser(id=ada.user_id) if erases_owner else EraseDocument(id=document.id))).complete
+    assert (await loaded(runner, document.id)).erased
+    generations = [await runner.store.load(Generation, id) for id in asked]
+    assert [one is not None and one.erased for one in generations] == [False, True]
+    await lift(runner, hold_id)
+    await runner.ask(EraseDocument(id=document.id))
+    kept = await runner.store.load(Generation, asked[0])
+    assert kept is not None
+    assert kept.erased
 
 
 async def test_the_user_hears_that_a_deletion_must_wait_and_not_why(runner: CommandRunner) -> None:
