@@ -29,6 +29,9 @@ class Holdings(Protocol):
     async def documents_of(self, owner: Party) -> list[HeldStream]:
         """Return the documents that a user or a team owns."""
 
+    async def owner_of(self, document_id: UUID) -> Party | None:
+        """Return the owner of a document as far as reads know; None: they do not show the document."""
+
     async def teams_of(self, user_id: UUID) -> list[HeldStream]:
         """Return the teams of which the user is a member."""
 

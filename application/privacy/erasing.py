@@ -114,12 +114,13 @@ class Erasure:
 
         Raises:
             NotFound: there is no such document.
-            ErasureIsHeld: its owner is held.
+            ErasureIsHeld: its owner is held; of one that cannot be read, the owner whom reads show, else its tenant.
         """
         try:
             owner = (await self._store.get(Document, id)).owner
         except Unreadable:
-            owner = (await self._store.shell(Document, id)).tenant
+            tenant = (await self._store.shell(Document, id)).tenant
+            owner = await self._holdings.owner_of(id) or tenant
         await self.require_not_held(owner.id)
         await self.erase(Document, id, documents.erase_document)
         await self.erase_links_of(id)

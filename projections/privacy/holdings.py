@@ -29,7 +29,8 @@ class LentDocuments:
 
 
 Whose = TypeVar("Whose", UUID, Party, LentDocuments)
-HoldingsQuery = Callable[[ReadStore, Whose], Awaitable[list[HeldStream]]]
+Found = TypeVar("Found", list[HeldStream], Party | None)
+HoldingsQuery = Callable[[ReadStore, Whose], Awaitable[Found]]
 
 
 def _held(listed: str, *models: str) -> str:
@@ -48,6 +49,7 @@ DOCUMENTS_OF = _held(
     "SELECT id FROM read.document WHERE owner_kind = %s AND owner_id = %s", "document", "document_version"
 )
 """Also what the list of versions has left out: an erasure of a document waits for that list, too."""
+OWNER_OF = "SELECT owner_kind AS kind, owner_id AS id FROM read.document WHERE id = %s"
 TEAMS_OF = _held("SELECT team_id AS id FROM read.team_roster WHERE user_id = %s", "team_roster")
 SHARED_WITH = _held(
     """
@@ -82,6 +84,12 @@ GENERATIONS_FOR = _held("SELECT id FROM read.generation WHERE document_id = %s",
 async def documents_of(rows: ReadStore, owner: Party) -> list[HeldStream]:
     """Return the documents that a user or a team owns."""
     return await rows.all(HeldStream, DOCUMENTS_OF, [owner.kind, owner.id])
+
+
+@reads("document")
+async def owner_of(rows: ReadStore, document_id: UUID) -> Party | None:
+    """Return the owner of a document as far as reads know."""
+    return await rows.one(Party, OWNER_OF, [document_id])
 
 
 @reads("team_roster")
@@ -144,6 +152,10 @@ class ReadHoldings:
         """See `Holdings`."""
         return await self._ask(documents_of, owner)
 
+    async def owner_of(self, document_id: UUID) -> Party | None:
+        """See `Holdings`."""
+        return await self._ask(owner_of, document_id)
+
     async def teams_of(self, user_id: UUID) -> list[HeldStream]:
         """See `Holdings`."""
         return await self._ask(teams_of, user_id)
@@ -176,7 +188,7 @@ class ReadHoldings:
         """See `Holdings`."""
         return await self._ask(generations_for, document_id)
 
-    async def _ask(self, query: HoldingsQuery[Whose], whose: Whose) -> list[HeldStream]:
+    async def _ask(self, query: HoldingsQuery[Whose, Found], whose: Whose) -> Found:
         head = await self._head()
         for name in models_read_by(query):
             if await self._positions.wait(name, head, WAIT_SECONDS):

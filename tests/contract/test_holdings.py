@@ -120,6 +120,20 @@ async def test_documents_are_listed_for_their_owner_until_they_are_erased(subjec
     assert await subject.holdings.documents_of(Party("team", ADA.user_id)) == []
 
 
+async def test_the_owner_of_a_document_is_the_last_one_whom_reads_show(subject: Subject) -> None:
+    own, gone = document(), document()
+    erase_document(gone, now=NOW)
+    await subject.store.append([own, gone], CALL, None)
+    assert await subject.holdings.owner_of(own.id) == Party("user", ADA.user_id)
+    assert await subject.holdings.owner_of(gone.id) is None
+    ownership.offer(own, address_id=address_of(BOB), email="bob@example.org", by=ADA, now=NOW)
+    ownership.accept(own, None, FormerOwner(ADA.user_id, address_of(ADA), "ada@example.org"), by=BOB, now=NOW)
+    await subject.store.append([own], CALL, None)
+    assert await subject.holdings.owner_of(own.id) == Party("user", BOB.user_id)
+    await subject.quarantine(own.id)
+    assert await subject.holdings.owner_of(own.id) == Party("user", BOB.user_id)
+
+
 async def test_teams_are_listed_for_their_members_and_for_the_addresses_that_they_invite(subject: Subject) -> None:
     crew = team()
     invite(crew)

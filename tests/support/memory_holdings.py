@@ -31,6 +31,11 @@ class MemoryHoldings:
     async def documents_of(self, owner: Party) -> list[HeldStream]:
         return self._held(Document, lambda document: document.owner == owner and not document.erased)
 
+    async def owner_of(self, document_id: UUID) -> Party | None:
+        events = [event for event in self._store.log if event.originator_id == document_id]
+        document = evolve(Document, None, events[: self._quarantined.get(document_id)])
+        return None if document is None or document.erased else document.owner
+
     async def teams_of(self, user_id: UUID) -> list[HeldStream]:
         return self._held(Team, lambda team: user_id in team.members)
 

@@ -10,6 +10,7 @@ import pytest
 from application.commands import Command
 from application.content.document import CreateDocument, ShareDocument, TrashDocument
 from application.content.kept_document import EraseTrashedDocument
+from application.content.ownership import AcceptDocument, OfferDocument
 from application.generation.generation import CancelGeneration, DeleteGeneration, RequestGeneration
 from application.identity.sessions import DeletionPending, LogIn
 from application.identity.suspension import RemindOfDeletion, RequestDeletion
@@ -202,6 +203,30 @@ async def test_a_held_document_stays_in_the_trash(runner: CommandRunner) -> None
     await lift(runner, hold_id)
     await runner.ask(EraseTrashedDocument(id=document.id))
     assert (await loaded(runner, document.id)).erased
+
+
+@pytest.mark.parametrize(
+    ("held", "shown", "refused"),
+    [("owner", True, True), ("founder", True, False), ("founder", False, True)],
+    ids=["its owner", "its former owner", "its tenant, and reads do not show it"],
+)
+async def test_a_document_that_cannot_be_read_is_held_by_its_last_known_owner(
+    runner: CommandRunner, held: str, shown: bool, refused: bool
+) -> None:
+    ada, bob = await runner.actor(ADA), await runner.actor("bob@example.org")
+    document = await runner.ask(CreateDocument(title="Notes", content="Otters."), ada)
+    await runner.ask(OfferDocument(id=document.id, email="bob@example.org"), ada)
+    await runner.ask(AcceptDocument(id=document.id), bob)
+    await hold(runner, "user", {"owner": bob, "founder": ada}[held].user_id)
+    runner.store.unreadable = {document.id}
+    if not shown:
+        runner.holdings.quarantine(document.id, whole=True)
+    if refused:
+        with pytest.raises(ErasureIsHeld):
+            await runner.ask(EraseDocument(id=document.id))
+    else:
+        await runner.ask(EraseDocument(id=document.id))
+    assert ("document.erased" in runner.happened()) is not refused
 
 
 async def test_a_held_user_deletes_no_generation(runner: CommandRunner) -> None:
