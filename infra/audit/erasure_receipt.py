@@ -6,17 +6,14 @@ many rows of the subject are left: none. All read models have followed the event
 proof of that position it shows that the history has the erasure.
 """
 
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from datetime import UTC, datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-
 from infra.audit import tables
 from infra.audit.continuity import opened
-from infra.audit.notes import KEY_ID_BYTES, NoteRefused, VerifierKey
+from infra.audit.notes import CheckpointSigner, NoteRefused, VerifierKey
 from infra.audit.rows import query
 from infra.postgres.connect import Connection
 
@@ -50,8 +47,6 @@ LEFT = {
 }
 """The other rows of a subject that an erasure deletes or empties, by table."""
 
-_DASH = "\u2014 "
-
 
 class NoReceipt(Exception):
     """There is no receipt of this. The message says why."""
@@ -73,14 +68,15 @@ class ErasedSubject(NamedTuple):
     topics: list[str]
 
 
-def receipt(connection: Connection, subject: ErasedSubject, log: VerifierKey, secret: bytes) -> str:
-    """Return the receipt of the last erasure of a subject, as a signed note. `secret`: that of the key of the log.
+def receipt(connection: Connection, subject: ErasedSubject, signer: CheckpointSigner) -> str:
+    """Return the receipt of the last erasure of a subject, as a note that the key of the log signs.
 
     Raises:
         NoReceipt: it was not erased, something of it is left, or no tree has the event yet.
         HistoryRefused: the last checkpoint is not one that the log has signed.
         SettingsError: the log has signed it under another name.
     """
+    log = signer.key
     found = query(connection, ERASING_EVENT, subject.id, subject.topics)
     if not found:
         raise NoReceipt(f"this {subject.kind} was not erased")
@@ -105,9 +101,7 @@ def receipt(connection: Connection, subject: ErasedSubject, log: VerifierKey, se
         f"tree {last.size} {b64encode(opened(log, last).root).decode()}",
         *(f"left {place} {number}" for place, number in left.items()),
     ]
-    text = "".join(f"{line}\n" for line in lines)
-    signature = Ed25519PrivateKey.from_private_bytes(secret).sign(text.encode())
-    return f"{text}\n{_DASH}{log.name} {b64encode(log.id + signature).decode()}\n"
+    return signer.sign_text("".join(f"{line}\n" for line in lines))
 
 
 def check_receipt(note: str, log: VerifierKey) -> SignedErasure:
@@ -116,15 +110,8 @@ def check_receipt(note: str, log: VerifierKey) -> SignedErasure:
     Raises:
         NoteRefused: it is no receipt, or the key of the log has not signed it.
     """
-    text, blank, signed = note.partition("\n\n")
-    text += "\n"
-    try:
-        decoded = b64decode(signed.removeprefix(f"{_DASH}{log.name} ").strip(), validate=True)
-        Ed25519PublicKey.from_public_bytes(log.public).verify(decoded[KEY_ID_BYTES:], text.encode())
-    except (InvalidSignature, ValueError):
-        raise NoteRefused("the key of the log has not signed this receipt") from None
-    lines = text.splitlines()
-    if not blank or lines[0] != FORM or lines[1] != f"log {log.name}" or decoded[:KEY_ID_BYTES] != log.id:
+    lines = log.signed_text(note).splitlines()
+    if lines[:2] != [FORM, f"log {log.name}"]:
         raise NoteRefused("this is not a receipt of this log")
     _, kind, id = lines[2].split(" ")
     return SignedErasure(kind, UUID(id), datetime.fromisoformat(lines[3].removeprefix("erased ")))

@@ -142,3 +142,11 @@ async def test_of_an_address_that_was_used_again_only_a_key_of_before_is_left(da
         assert receipt(id, "address").exit_code == 0
     execute(database, RESTORED)
     assert "something of it is left in data_keys" in receipt(id, "address").stderr
+
+
+def test_what_cannot_be_read_is_said_in_a_sentence(tmp_path: Path) -> None:
+    missing = CliRunner().invoke(app, ["check", str(tmp_path / "missing"), "--key", str(SIGNER.key)])
+    assert "cannot be read" in str(missing.exception)
+    assert "--key" in str(check(tmp_path, "", "no key").exception)
+    (tmp_path / "bytes").write_bytes(b"\xff")
+    assert CliRunner().invoke(app, ["check", str(tmp_path / "bytes"), "--key", str(SIGNER.key)]).exit_code == 1
