@@ -88,7 +88,7 @@ async def test_the_next_tokens_are_those_of_an_auditor(runner: CommandRunner, ad
 
 
 async def test_a_user_is_named_by_their_present_address(runner: CommandRunner, ada: Actor) -> None:
-    for email in (BOB, "Nobody@example.org"):
+    for email in (BOB, "Unknown@example.org"):
         with pytest.raises(NoSuchAccount):
             await runner.ask(AppointAuditor(email=email, reason="Who?"))
     await runner.ask(AppointAuditor(email="Ada@Example.org", reason="Reviews the year."))

@@ -1,4 +1,4 @@
-"""Digests of tables: the same rows have the same digest, in whatever order and form they come."""
+"""Digests of tables: the same rows have the same digest, in any order and form."""
 
 import hashlib
 import random
