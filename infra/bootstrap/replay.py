@@ -31,9 +31,9 @@ def owner_session(settings: MigrationSettings) -> Iterator[Connection]:
 
 
 def replay(
-    settings: Settings, owner: Connection, schema: str, position: int | None, unsealed: bool, progress: Progress
+    settings: Settings, owner: Connection, schema: str, position: int, unsealed: bool, progress: Progress
 ) -> schemas.ReplaySchema:
-    """Fill a new schema with all read models as they are at a position; None: the end of the log.
+    """Fill a new schema with all read models as they are at a position.
 
     `unsealed`: with personal fields; else they read as erased. A schema that was not finished is replaced.
 
@@ -44,13 +44,12 @@ def replay(
     import_all("application")
     models = read_models()
     [(head,)] = owner.execute(HEAD).fetchall()
-    last = head if position is None else position
-    if last > head:
+    if position > head:
         raise SetupError(f"The log ends at position {head}.")
     if owner.execute(LOCK, [REBUILD.key, schemas.require_name(schema)]).fetchone() != (True,):
         raise SetupError(f"Another process is filling {schema}; wait until it ends.")
-    schemas.create(owner, schema, last, unsealed, code_version())
-    asyncio.run(_fill(settings, schema, models, last, unsealed, progress))
+    schemas.create(owner, schema, position, unsealed, code_version())
+    asyncio.run(_fill(settings, schema, models, position, unsealed, progress))
     schemas.finish(owner, schema)
     return schemas.describe(owner, schema)
 

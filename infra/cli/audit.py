@@ -11,6 +11,7 @@ from infra.cli.audit_export import export
 from infra.cli.audit_replay import replay
 from infra.cli.audit_travel import at, caused, diff, events
 from infra.cli.audit_witness import witness
+from infra.cli.options import LogKey
 from infra.cli.progress_bar import progress_bar
 from infra.cli.terminal import Terminal, failure
 from infra.errors import SetupError
@@ -33,10 +34,6 @@ NOTHING_SEALED = (
 
 for command in (certificate, export, replay, witness, at, diff, events, caused):
     app.command()(command)
-
-KeyText = Annotated[
-    str | None, typer.Option(help="Key of the log, as `audit key` prints it; default: of our key document.")
-]
 
 
 @app.command()
@@ -70,7 +67,7 @@ def prove(position: Annotated[int, typer.Argument(help="Position of the event.",
 
 @app.command()
 def verify(
-    key: KeyText = None,
+    key: LogKey = None,
     checkpoint: Annotated[
         list[Path] | None, typer.Option(help="File with a checkpoint that you have kept; the log must continue it.")
     ] = None,
@@ -78,10 +75,10 @@ def verify(
     """Verify the whole store: each event, each tile, each signature. Exits with 1 and the first wrong position."""
     from infra.audit.differences import WrongPosition
     from infra.audit.verification import verify as examine
-    from infra.cli.log_access import given_key, open_log, own_key
+    from infra.cli.log_access import key_of, open_log
 
     settings = load(part="auditor")
-    verifier = given_key(key) if key else own_key(settings)
+    verifier = key_of(settings, key)
     own = [] if key else _own_files(settings)
     kept = [_kept(file, verifier) for file in [*own, *(checkpoint or [])]]
     with open_log(settings) as connection, progress_bar("verifying") as progress:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from infra.cli.options import LogKey
 from infra.cli.terminal import Terminal, failure
 from infra.cli.told_progress import told_progress
 from infra.errors import SetupError
@@ -30,9 +31,7 @@ def certificate(
     schema: Annotated[
         str | None, typer.Option(help="With --check: compare the tables of this replay, and fold nothing.")
     ] = None,
-    key: Annotated[
-        str | None, typer.Option(help="Key of the log, as `audit key` prints it; default: of our key document.")
-    ] = None,
+    key: LogKey = None,
 ) -> None:
     """Certify which rows of the read models follow from the history. Nothing but the file is written.
 
@@ -101,10 +100,10 @@ def _read(settings: Settings, file: Path, key: str | None) -> "tuple[VerifierKey
         SetupError: the file has no certificate of this log.
     """
     from infra.audit.notes import NoteRefused
-    from infra.cli.log_access import given_key, own_key
+    from infra.cli.log_access import key_of
     from infra.replay.certificate import Certificate
 
-    verifier = given_key(key) if key else own_key(settings)
+    verifier = key_of(settings, key)
     try:
         return verifier, Certificate.open(file.read_text(encoding="utf-8"), verifier)
     except OSError as error:

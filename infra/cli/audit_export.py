@@ -9,6 +9,7 @@ from typing import Annotated, TextIO
 
 import typer
 
+from infra.cli.options import LogKey
 from infra.cli.progress_bar import progress_bar
 from infra.cli.terminal import Terminal, failure
 from infra.errors import SetupError
@@ -23,9 +24,7 @@ def export(
         typer.Option("--to", help="Position of the last event; default: of the last sealed one.", min=1),
     ] = None,
     events: Annotated[bool, typer.Option("--events", help="Also write the stored bytes of each event.")] = False,
-    key: Annotated[
-        str | None, typer.Option(help="Key of the log, as `audit key` prints it; default: of our key document.")
-    ] = None,
+    key: LogKey = None,
 ) -> None:
     """Export a range of the log with its proof. infra/audit/check_proof.py checks it without network.
 
@@ -34,10 +33,10 @@ def export(
     from infra.audit.continuity import HistoryRefused
     from infra.audit.export import ExportRange, OutsideOfLog
     from infra.audit.export import export as write_range
-    from infra.cli.log_access import given_key, open_log, own_key
+    from infra.cli.log_access import key_of, open_log
 
     settings = load(part="auditor")
-    verifier = given_key(key) if key else own_key(settings)
+    verifier = key_of(settings, key)
     with open_log(settings) as connection, progress_bar("exporting") as progress, _opened(file) as output:
         try:
             number = write_range(connection, verifier, ExportRange(first, last), output.write, progress, events=events)

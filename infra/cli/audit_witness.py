@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from infra.cli.options import LogKey
 from infra.cli.terminal import Terminal, failure
 from infra.errors import SetupError
 from infra.private_file import write_private
@@ -15,10 +16,7 @@ def witness(
     url: Annotated[str, typer.Argument(help="Address of the witness, to which /add-checkpoint is added.")],
     witness_key: Annotated[str, typer.Argument(help="Key with which the witness cosigns, as it publishes it.")],
     file: Annotated[Path, typer.Argument(help="File for the cosigned checkpoint.")],
-    log_key: Annotated[
-        str | None,
-        typer.Option("--key", help="Key of the log, as `audit key` prints it; default: of our key document."),
-    ] = None,
+    log_key: LogKey = None,
 ) -> None:
     """Have a witness cosign the last checkpoint (C2SP tlog-witness), and write it to a file.
 
@@ -28,14 +26,14 @@ def witness(
     from infra.audit.cosignatures import WitnessKey
     from infra.audit.notes import NoteRefused
     from infra.audit.witnessing import NotCosigned, cosigned_last
-    from infra.cli.log_access import given_key, open_log, own_key
+    from infra.cli.log_access import key_of, open_log
 
     settings = load(part="auditor")
     try:
         key = WitnessKey.parse(witness_key)
     except NoteRefused as error:
         raise SetupError(f"WITNESS_KEY: {error}.") from None
-    log = given_key(log_key) if log_key else own_key(settings)
+    log = key_of(settings, log_key)
     try:
         with open_log(settings) as connection:
             last = cosigned_last(connection, log, url, key)

@@ -36,6 +36,16 @@ def given_key(text: str) -> VerifierKey:
         raise SetupError(f"--key: {error}.") from None
 
 
+def key_of(settings: Settings, text: str | None) -> VerifierKey:
+    """Return the key that the option --key names, else that of our key document.
+
+    Raises:
+        SetupError: the text is no key.
+        SettingsError: the document has none.
+    """
+    return given_key(text) if text else own_key(settings)
+
+
 @contextmanager
 def database_errors() -> Iterator[None]:
     """Say in a sentence what is wrong with the database.

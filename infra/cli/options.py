@@ -6,4 +6,8 @@ import typer
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
+LogKey = Annotated[
+    str | None, typer.Option("--key", help="Key of the log, as `audit key` prints it; default: of our key document.")
+]
+
 Unseal = Annotated[bool, typer.Option("--unseal", help="Also show personal fields.")]
