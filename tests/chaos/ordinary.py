@@ -5,7 +5,7 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from time import monotonic
 from typing import Any
@@ -71,7 +71,10 @@ class OrdinaryClient:
         if read.body != edited.body:
             raise WrongReply("read", read.headers, read.body)
         await self._ask("list", "GET", "/v1/documents?limit=20", 200, {})
-        await self._ask("log in", "POST", "/v1/auth/login", 200, {}, {"email": self._email, "password": PASSWORD})
+        login = {"email": self._email, "password": PASSWORD}
+        entered = await self._ask("log in", "POST", "/v1/auth/login", 200, {}, login)
+        # An account has so many sessions, and a further one ends the first.
+        self._user = replace(self._user, token=msgspec.json.decode(entered.body)["access_token"])
 
     async def _ask(
         self,
