@@ -3,6 +3,8 @@
     {"kind": "account_mail", "effect": "its effect key", "fields": {...}, "sealed": "base64", "key": "id of the key"}
 
 `enqueue_jobs.sql` adds `due`, in seconds since 1970. A job without confidential fields has neither `sealed` nor `key`.
+One with them has `subjects`, the ids of whom they are about: an erasure of one of these takes `sealed` away, and adds
+`erased` (`erase_jobs.sql`).
 One with a turn also has `payer` and `lane`, which is its resource and its weight: "gpt-5 4".
 """
 
@@ -56,6 +58,7 @@ class JobCodec:
         if names := confidential_fields(type(job)):
             content = msgspec.json.encode({name: fields.pop(name) for name in names})
             args["key"] = self._seals.current
+            args["subjects"] = sorted(map(str, job.subjects))
             args["sealed"] = b64encode(self._seals.seal(job.kind, job.effect_key, content)).decode()
         args["fields"] = fields
         return EncodedJob(job.queue, job.priority, job.lock, job.not_before, msgspec.json.encode(args).decode())

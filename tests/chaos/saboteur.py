@@ -80,14 +80,11 @@ class Saboteur:
                 return
             time.sleep(rest)
             card = self._draw()
-            self._note(card)
+            began = time.time()
             self._cards[card][0]()
             self.kills[card] += 1
-
-    def _note(self, card: str) -> None:
-        """Note when a kill comes that may let the provider be asked again."""
-        if card in ASKS_AGAIN:
-            self.struck.append(Kill(card, time.time()))
+            if card in ASKS_AGAIN:
+                self.struck.append(Kill(card, began, time.time()))
 
     def _draw(self) -> str:
         if not self._deck:
