@@ -1,6 +1,5 @@
 """Real brokers for tests, which can be killed, frozen and started again."""
 
-import os
 import shutil
 import signal
 from collections.abc import Iterator, Mapping, Sequence
@@ -152,15 +151,3 @@ def three_brokers(**settings: str) -> Iterator[Brokers]:
             yield brokers
         finally:
             brokers.kill()
-
-
-def freeze(broker: EmbeddedKafka) -> None:
-    """Stop the process with SIGSTOP; its connections stay open."""
-    assert broker.pid
-    os.kill(broker.pid, signal.SIGSTOP)
-
-
-def thaw(broker: EmbeddedKafka) -> None:
-    """Continue a frozen process."""
-    assert broker.pid
-    os.kill(broker.pid, signal.SIGCONT)
