@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from tests.support.kafka import own_topics
 from tests.support.published import Planned, private, public, send, states, without
 from tests.support.servers import Cluster
 from tests.support.stores import make_key_file
+from tests.support.waiting import wait_until
 
 
 class Stream:
@@ -172,6 +174,7 @@ def test_ctrl_c_ends_following_without_an_error(stream: Stream, topics: Topics, 
 
 def test_a_missing_broker_is_reported_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{free_port()}")
+    monkeypatch.setattr("infra.kafka.client.connect.BOOTSTRAP_MS", 500)
     result = CliRunner().invoke(app, ["tail"])
     assert isinstance(result.exception, SetupError)
     assert "Kafka does not answer" in str(result.exception)
@@ -298,9 +301,10 @@ def test_a_topic_that_was_created_again_adds_nothing_twice(
     records = [record for record in public(stream.log, topics) if record.topic == topics.public("team")]
     send(address, topics, records[: len(records) // 2 + 1])
     run("export", "team", "--to", str(tmp_path))
-    admin = KafkaAdminClient(**address)
-    admin.delete_topics([topics.public("team")])
-    admin.close()
+    with closing(KafkaAdminClient(**address)) as admin:
+        admin.delete_topics([topics.public("team")])
+        # A topic that is still listed is not created again.
+        wait_until(lambda: topics.public("team") not in admin.list_topics())
     send(address, topics, records)
     run("export", "team", "--to", str(tmp_path))
     assert positions(tmp_path / "team") == [record.position for record in records]
