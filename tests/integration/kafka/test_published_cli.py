@@ -30,7 +30,7 @@ from tests.support.kafka import own_topics
 from tests.support.published import Planned, private, public, send, states, without
 from tests.support.servers import Cluster
 from tests.support.stores import make_key_file
-from tests.support.waiting import wait_until
+from tests.support.waiting import MAX_WAIT_SECONDS, wait_until
 
 
 class Stream:
@@ -168,7 +168,7 @@ def test_ctrl_c_ends_following_without_an_error(stream: Stream, topics: Topics, 
     send(address, topics, [next(public(stream.log, topics))])
     assert following.stdout.readline().startswith("1 ")
     following.send_signal(signal.SIGINT)
-    output, errors = following.communicate(timeout=20)
+    output, errors = following.communicate(timeout=MAX_WAIT_SECONDS)
     assert (output, errors, following.returncode) == ("", "", 0)
 
 

@@ -166,8 +166,9 @@ def test_topics_that_were_lost_are_filled_again(
     relaying.publish_all(database.app_url, kafka_settings, names)
     before = relaying.public_positions(kafka_settings, names)
 
-    admin.delete_topics([names.internal, names.public("document")])
-    wait_until(lambda: names.internal not in admin.list_topics())
+    lost = [names.internal, names.public("document")]
+    admin.delete_topics(lost)
+    wait_until(lambda: not {*lost} & {*admin.list_topics()})
     relaying.publish_all(database.app_url, kafka_settings, names)
 
     relaying.require_private_complete(database.app_url, kafka_settings, names)
