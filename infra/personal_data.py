@@ -129,6 +129,11 @@ REDIS_KEYS = {
 LEASE = "dropped through the lease of the process, before the answer"
 
 MEMORY = {
+    "adapters.provider.sandbox_batches.SandboxBatches": PersonalDataPlace(
+        "prompts and answers of batches, only where there is no key of a provider",
+        _NO_EXPORT,
+        "the worker deletes the files of a batch when it has ended, within two minutes",
+    ),
     "application.generation.answering.Answering": PersonalDataPlace(
         "a text that is being written, for eleven minutes at most",
         _NO_EXPORT,

@@ -10,6 +10,8 @@ from application.ports.audit import (
     Point,
     SearchTooWide,
 )
+from application.ports.batched_generations import BatchedGeneration, BatchedGenerations
+from application.ports.batches import BatchAnswer, BatchProvider, BatchResult, BatchStage, ProviderBatch
 from application.ports.challenges import MAX_WORK, ChallengePurpose, Challenges
 from application.ports.client import Client, DeviceNames
 from application.ports.clock import Clock, NewId
@@ -135,6 +137,12 @@ __all__ = [
     "AnswerExpired",
     "AttemptText",
     "AuditTrail",
+    "BatchAnswer",
+    "BatchProvider",
+    "BatchResult",
+    "BatchStage",
+    "BatchedGeneration",
+    "BatchedGenerations",
     "Beginning",
     "Bucket",
     "BucketState",
@@ -215,6 +223,7 @@ __all__ = [
     "ProvedDomain",
     "ProvedDomains",
     "Provider",
+    "ProviderBatch",
     "Quota",
     "RangeOutsideFile",
     "RateLimited",

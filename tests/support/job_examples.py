@@ -20,6 +20,8 @@ from application.billing.notices import TellOfBudget
 from application.bus import Bus
 from application.content.kept_document import ArchiveUnchangedDocuments, EraseTrashedDocuments
 from application.content.ownership_jobs import DocumentOfferMail
+from application.generation.batch_following import LOST_AFTER, FollowBatches
+from application.generation.batching import SubmitBatches
 from application.generation.generation_jobs import ExpireGenerations
 from application.generation.notices import TellOfFailure
 from application.generation.queueing import GenerateText
@@ -49,6 +51,7 @@ from domain.generation.losing import expire
 from domain.generation.placement import Placement
 from domain.generation.pricing import TokenPrice
 from domain.generation.requesting import ModelChoice, Quote, Wish, request
+from domain.generation.urgency import Urgency
 from domain.identity.suspension import DELETION_GRACE, remind_of_deletion, request_deletion
 from domain.identity.user import User
 from domain.kernel import Party, Root
@@ -328,13 +331,13 @@ def ask_for_text(scene: Scene) -> None:
     append(scene, *text_request(utc_now()))
 
 
-def text_request(now: datetime) -> tuple[Document, Generation, Budget]:
+def text_request(now: datetime, urgency: Urgency = "now") -> tuple[Document, Generation, Budget]:
     """A request of a text for a document."""
     asker = Actor(USER_ID)
     document = Document.create(id=UUID(int=0xD0C), owner_id=USER_ID, title="River", content="Otters.", now=now)
     model = ModelChoice(Catalogue.read().default.name, TokenPrice(1, 1), 10_000, 1_000, takes_temperature=True)
     quote = Quote("", 100, month_of(now))
-    wish = Wish("Describe it.", {}, Placement(), 100)
+    wish = Wish("Describe it.", {}, Placement(), 100, urgency=urgency)
     generation = request(document, wish, model, quote, id=GENERATION_ID, by=asker, now=now)
     budget = Budget.open(payer=generation.payer, month=generation.month, now=now)
     budget.reserve(generation.id, tokens=200, micros=1, allowance=ALLOWANCES["free"], now=now)
@@ -362,6 +365,25 @@ def ask_long_ago(scene: Scene) -> None:
     start_projector(scene, "generation")
     append(scene, *text_request(utc_now() - 2 * WAITING_TIME))
     wait_until(lambda: bool(rows(scene.database.admin_url, "SELECT FROM read.generation")))
+
+
+def ask_for_batch(scene: Scene) -> None:
+    """Ask for a text that a batch is to write, beside a projector, which says what waits."""
+    start_projector(scene, "generation")
+    append(scene, *text_request(utc_now(), "batch"))
+    wait_until(lambda: bool(rows(scene.database.admin_url, "SELECT FROM read.generation")))
+
+
+def lose_batch(scene: Scene) -> None:
+    """Start a batch that its worker has not sent, beside a projector."""
+    start_projector(scene, "generation")
+    long_ago = utc_now() - 2 * LOST_AFTER
+    document, generation, budget = text_request(long_ago, "batch")
+    generation.start_attempt(
+        document, prompt_tokens=100, obstacle=None, by=Actor(USER_ID), now=long_ago, batch_id=UUID(int=0xBA7C)
+    )
+    append(scene, document, generation, budget)
+    wait_until(lambda: bool(rows(scene.database.admin_url, "SELECT FROM read.generation WHERE in_batch")))
 
 
 GENERATION_ID = UUID(int=0x6E)
@@ -440,6 +462,8 @@ EXAMPLES: Mapping[type[Job], JobExample] = {
         JobExample(PurgePartialTexts(), insert(OLD_PIECE), gone("SELECT FROM partial_texts", PurgePartialTexts())),
         JobExample(GENERATE, ask_for_text, happened("generation.answered", GENERATE)),
         JobExample(ExpireGenerations(), ask_long_ago, happened("generation.given_up", ExpireGenerations())),
+        JobExample(SubmitBatches(), ask_for_batch, happened("generation.attempt_started", SubmitBatches())),
+        JobExample(FollowBatches(), lose_batch, happened("generation.attempt_ended", FollowBatches())),
         JobExample(USED_UP, lambda _: None, happened("budget.notice_reached", USED_UP)),
         JobExample(OPEN, lambda _: None, happened("user.registered", OPEN)),
         JobExample(FIND, open_unverified, happened("user.password_reset_requested", FIND)),
