@@ -231,11 +231,13 @@ class BatchFollower:
             if owner is not None and key is None:
                 raise KeyRefused("it is gone")
             found = await self.batches.since(self.now - FOLLOWED, key)
-        except PromptRefused as refusal:
-            if ids and (owner is None or not isinstance(refusal, KeyRefused)):
+        except (PromptRefused, Unavailable) as failure:
+            if not ids:
+                return  # Nothing is known to be there: the next look is soon enough.
+            if owner is None or not isinstance(failure, KeyRefused):
                 raise
             for batch_id, some in ids.items():
-                await self.settler.settle_all(batch_id, _submitted(some), {}, refusal)
+                await self.settler.settle_all(batch_id, _submitted(some), {}, failure)
             return
         for batch in found:
             async with self.going_on():

@@ -483,3 +483,16 @@ async def test_the_receipt_has_the_prices_of_batches() -> None:
     await studio.go_through()
     [line] = (await receipt(studio.store, studio.ada, asked.id)).attempts
     assert (line.input_price, line.output_price, line.cost_micros) == (500_000, 1_000_000, 11)
+
+
+@pytest.mark.parametrize("status", [404, 503])
+async def test_a_server_without_batches_disturbs_only_if_a_text_is_in_one(status: int) -> None:
+    studio = await opened()
+    studio.server.broken = status
+    await studio.follow()
+    studio.server.broken = None
+    await studio.ask_for_batch()
+    await studio.submit()
+    studio.server.broken = status
+    with pytest.raises(JobFailed if status == 404 else Unavailable):
+        await studio.follow()
