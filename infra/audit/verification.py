@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from infra.audit import tables
 from infra.audit.continuity import require_name
+from infra.audit.cosigned_history import verify_cosignatures
 from infra.audit.differences import WrongPosition, difference, explain_tile, named
 from infra.audit.growing_tree import GrowingTree
 from infra.audit.notes import NoteRefused, VerifierKey
@@ -30,11 +31,15 @@ CHECKPOINTS = "SELECT size, note FROM log_checkpoints ORDER BY size"
 
 
 class VerificationResult(NamedTuple):
-    """What was verified: events up to a position, and checkpoints. `unsealed`: events that no checkpoint covers yet."""
+    """What was verified: events up to a position, checkpoints, and cosignatures of witnesses.
+
+    `unsealed`: events that no checkpoint covers yet.
+    """
 
     events: int
     checkpoints: int
     unsealed: int
+    cosignatures: int = 0
 
 
 def verify(
@@ -75,7 +80,7 @@ class _Verification:
             checked += 1
         self._compare(self._tree.tiles(), exact=True)
         require_nothing_more(self._connection, size)
-        return VerificationResult(size, checked, self._unsealed())
+        return VerificationResult(size, checked, self._unsealed(), verify_cosignatures(self._connection))
 
     def _stored_checkpoints(self) -> Iterator[SignedCheckpoint]:
         with self._connection.cursor("checkpoints") as cursor:
