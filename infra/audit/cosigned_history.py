@@ -20,13 +20,27 @@ def verify_cosignatures(connection: Connection) -> int:
     agreed, number = 0, 0
     with connection.cursor("cosignatures") as cursor:
         for size, witness, line, note in cursor.execute(cosigned_rows.ALL.encode()):
-            name = witness.partition("+")[0]
-            if note is None:
-                raise WrongPosition(agreed + 1, f"{name} has cosigned {size} events, and there is no such checkpoint")
-            try:
-                WitnessKey.parse(witness).cosigned_at(f"{note}{line}")
-            except NoteRefused as error:
-                reason = f"the cosignature of {name} does not fit the checkpoint of {size} events: {error}"
-                raise WrongPosition(agreed + 1, reason) from None
+            _require_checkpoint(agreed, size, witness, note)
+            _require_cosignature(agreed, size, witness, f"{note}{line}")
             agreed, number = size, number + 1
     return number
+
+
+def _require_checkpoint(agreed: int, size: int, witness: str, note: str | None) -> None:
+    """Check that the checkpoint of a cosignature is there. `agreed`: the size of the last one that fits."""
+    if note is None:
+        reason = f"{_name(witness)} has cosigned {size} events, and there is no such checkpoint"
+        raise WrongPosition(agreed + 1, reason)
+
+
+def _require_cosignature(agreed: int, size: int, witness: str, note: str) -> None:
+    """Check that a witness has cosigned a checkpoint, whose note ends with its line."""
+    try:
+        WitnessKey.parse(witness).cosigned_at(note)
+    except NoteRefused as error:
+        reason = f"the cosignature of {_name(witness)} does not fit the checkpoint of {size} events: {error}"
+        raise WrongPosition(agreed + 1, reason) from None
+
+
+def _name(witness: str) -> str:
+    return witness.partition("+")[0]

@@ -19,7 +19,7 @@ from infra.bootstrap.mail import check_server, mail_folder
 from infra.bootstrap.provider import check_moderation, check_provider, open_models
 from infra.cache.rights import lacking, server_of, surplus
 from infra.cli.finding import Finding
-from infra.cli.replayed import examine_erasures
+from infra.cli.repeated_erasures import examine_erasures
 from infra.cli.server_versions import ServerVersion, parsed, upgrade, written
 from infra.cli.siem_finding import examine_siem
 from infra.cli.terminal import Terminal
