@@ -132,7 +132,7 @@ async def open_performer_ports(settings: Settings, core: WriteSide) -> AsyncIter
         open_buckets(settings.redis, core.blind) as buckets,
         open_provider(settings.provider, models, buckets, counter) as provider,
         open_moderation(settings.provider) as moderation,
-        open_mailer(settings.mail, settings.http, settings.installation) as mailer,
+        open_mailer(settings.mail, settings.http, settings.installation, core.blind) as mailer,
         open_settled_bus(core, PooledReadStore(core.database), {"links": links, "models": models}) as settled,
     ):
         yield {
@@ -146,6 +146,7 @@ async def open_performer_ports(settings: Settings, core: WriteSide) -> AsyncIter
             "files": open_files(settings.files, settings.installation),
             "holdings": settled.holdings,
             "links": links,
+            "kept_mails": mailer,
             "mailer": mailer,
             "models": models,
             "moderation": moderation,
