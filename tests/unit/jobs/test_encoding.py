@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from application.cause import Cause
 from application.identity.account_jobs import OpenRequestedAccount
 from application.jobs import PERFORMERS, Confidential, Job
-from infra.jobs.encoding import JobCodec, UnknownForm, UnknownKind, confidential_fields
+from infra.jobs.encoding import JobCodec, UnknownForm, UnknownKind, cause_of, confidential_fields
 from infra.jobs.housekeeping import PurgeJobs
 from infra.sealing.job_seals import JobSeals
 from infra.sealing.key_encryption import UnknownKey
@@ -74,6 +75,19 @@ def test_a_job_is_decoded_as_it_was(visit: Visit) -> None:
     encoded = codec().encode(visit)
     assert (encoded.queue, encoded.priority, encoded.lock) == ("mail", 7, "door")
     assert codec().decode(json.loads(encoded.args)) == visit
+
+
+@given(visits, st.none() | st.builds(Cause, st.uuids(), st.none() | st.uuids()))
+def test_a_job_keeps_its_cause(visit: Visit, cause: Cause | None) -> None:
+    args = json.loads(codec().encode(visit, cause).args)
+    assert cause_of(args) == cause
+    assert ("cause" in args) == (cause is not None)  # jobs without one are kept as by earlier releases
+
+
+@pytest.mark.parametrize("kept", [7, "request", {}, {"request": "7"}, {"request": 7}, {"request": [], "event": ""}])
+def test_a_damaged_cause_is_damage(kept: object) -> None:
+    with pytest.raises(Damage):
+        cause_of({"kind": "visit", "cause": kept})
 
 
 def test_whom_confidential_fields_are_about_can_be_read_without_a_key() -> None:
