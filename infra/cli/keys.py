@@ -13,7 +13,7 @@ import typer
 from rich.table import Column, Table
 
 from infra.cli.progress_bar import progress_bar
-from infra.cli.replayed import repeat_erasures
+from infra.cli.repeated_erasures import repeat_erasures
 from infra.cli.terminal import Terminal
 from infra.errors import SetupError
 from infra.postgres.connect import Connection, as_part, connect
