@@ -1,4 +1,4 @@
-"""Data keys are backed up apart from the log and for a week: they come back, and nobody who was erased since does."""
+"""Data keys are backed up apart from the log and for a week; those of people who were erased since do not come back."""
 
 import asyncio
 from collections.abc import Callable
