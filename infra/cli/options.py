@@ -10,4 +10,11 @@ LogKey = Annotated[
     str | None, typer.Option("--key", help="Key of the log, as `audit key` prints it; default: of our key document.")
 ]
 
-Unseal = Annotated[bool, typer.Option("--unseal", help="Also show personal fields.")]
+Unseal = Annotated[bool, typer.Option("--unseal", help="Also show personal fields; needs --by.")]
+
+By = Annotated[
+    str | None,
+    typer.Option(
+        help="Email address of your account, an auditor's: the read is recorded, and those whom it is about see it."
+    ),
+]
