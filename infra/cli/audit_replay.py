@@ -8,7 +8,7 @@ import typer
 
 from application.ports import Unavailable
 from domain.kernel import Refusal
-from infra.cli.options import By
+from infra.cli.options import ReaderAddress
 from infra.cli.progress_bar import bar_or_lines
 from infra.cli.terminal import Terminal, failure
 from infra.errors import SetupError
@@ -34,7 +34,7 @@ def replay(
         bool,
         typer.Option("--unseal", help="With personal fields; needs --by. Erasures wait until the schema is dropped."),
     ] = False,
-    by: By = None,
+    by: ReaderAddress = None,
     code: Annotated[
         Path | None, typer.Option(help="Replay with the code of another checkout or wheel.", exists=True)
     ] = None,

@@ -12,7 +12,7 @@ import typer
 from application.ports import EventFilter, LoggedEvent, Point, Unavailable, Unreadable
 from application.travel.points import NoSuchPoint, instant_of, point_of
 from domain.kernel import Refusal, Root
-from infra.cli.options import By, Unseal
+from infra.cli.options import ReaderAddress, Unseal
 from infra.cli.terminal import Terminal, failure
 from infra.errors import SetupError
 from infra.printable import printable
@@ -59,7 +59,7 @@ def at(
         datetime | None, typer.Option(help="As of this time, with its zone.", parser=instant, metavar="TIME")
     ] = None,
     unseal: Unseal = False,
-    by: By = None,
+    by: ReaderAddress = None,
 ) -> None:
     """Print an aggregate at a version, or as of a position or a time, as JSON; without any of these as it is now."""
     if sum(each is not None for each in (version, position, instant)) > 1:
@@ -79,7 +79,7 @@ def at(
 
 
 def diff(
-    topic: Topic, id: AggregateId, before: PointText, after: PointText, unseal: Unseal = False, by: By = None
+    topic: Topic, id: AggregateId, before: PointText, after: PointText, unseal: Unseal = False, by: ReaderAddress = None
 ) -> None:
     """Print what differs between an aggregate at two points, as JSON. Sealed values are not compared."""
     points = _parsed(point_of, before), _parsed(point_of, after)
@@ -107,7 +107,7 @@ def events(
     after: Annotated[int, typer.Option(help="Only after this position.", min=0)] = 0,
     limit: Annotated[int | None, typer.Option(help="At most so many.", min=1)] = None,
     unseal: Unseal = False,
-    by: By = None,
+    by: ReaderAddress = None,
 ) -> None:
     """Print events by what they say, in the order of the log: one on each line, as JSON Lines on a pipe.
 
@@ -134,7 +134,7 @@ def events(
 
 
 def caused(
-    correlation_id: Annotated[UUID, typer.Argument(help="Id of the request (X-Request-Id).")], by: By = None
+    correlation_id: Annotated[UUID, typer.Argument(help="Id of the request (X-Request-Id).")], by: ReaderAddress = None
 ) -> None:
     """Print what a request caused: events, and below each the events that it caused. On a pipe as JSON."""
 

@@ -10,7 +10,7 @@ import typer
 
 from application.ports import EventFilter, RecordedEvent, Unavailable, Undecodable
 from domain.kernel import Refusal
-from infra.cli.options import By, Unseal
+from infra.cli.options import ReaderAddress, Unseal
 from infra.cli.terminal import Terminal
 from infra.errors import SetupError
 from infra.printable import printable
@@ -34,7 +34,7 @@ def tail(
     after: Annotated[int | None, typer.Option(help="Begin after this position; default: the last ten events.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for new events, until Ctrl-C.")] = False,
     unseal: Unseal = False,
-    by: By = None,
+    by: ReaderAddress = None,
 ) -> None:
     """Print events from a position on, one on each line."""
     _run(_tail(after, follow, unseal, by))
@@ -44,7 +44,7 @@ def tail(
 def show(
     stream_id: Annotated[UUID, typer.Argument(help="Id of a user, document, ...")],
     unseal: Unseal = False,
-    by: By = None,
+    by: ReaderAddress = None,
 ) -> None:
     """Print all events of one stream."""
     if not _run(_show(stream_id, unseal, by)):

@@ -12,7 +12,7 @@ LogKey = Annotated[
 
 Unseal = Annotated[bool, typer.Option("--unseal", help="Also show personal fields; needs --by.")]
 
-By = Annotated[
+ReaderAddress = Annotated[
     str | None,
     typer.Option(
         help="Email address of your account, an auditor's: the read is recorded, and those whom it is about see it."
