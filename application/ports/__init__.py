@@ -53,7 +53,7 @@ from application.ports.holdings import HeldStream, Holdings
 from application.ports.kept_documents import KeptDocuments
 from application.ports.limits import MICROSECONDS, Bucket, BucketState, Decision, Limits, Quota
 from application.ports.links import LinkPurpose, LinkToken, LinkTokens
-from application.ports.mail import MAIL_TIMEOUT, Mail, Mailer, MailRefused
+from application.ports.mail import MAIL_TIMEOUT, KeptMails, Mail, Mailer, MailRefused
 from application.ports.models import Capability, Model, Models, TokenCounter, UnknownModel
 from application.ports.moderation import Moderation
 from application.ports.partial_texts import AttemptText, PartialTexts, TextSignals
@@ -180,6 +180,7 @@ __all__ = [
     "JobQueue",
     "KeptAnswer",
     "KeptDocuments",
+    "KeptMails",
     "KeyRefused",
     "KeyReused",
     "Limits",

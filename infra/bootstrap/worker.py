@@ -141,7 +141,7 @@ async def open_performer_ports(settings: Settings, core: WriteSide) -> AsyncIter
         open_provider(settings.provider, models, buckets, counter) as provider,
         open_batches(settings.provider, models, core.blind) as batches,
         open_moderation(settings.provider) as moderation,
-        open_mailer(settings.mail, settings.http, settings.installation) as mailer,
+        open_mailer(settings.mail, settings.http, settings.installation, core.blind) as mailer,
         open_settled_bus(core, PooledReadStore(core.database), {"links": links, "models": models}) as settled,
     ):
         yield {
@@ -152,6 +152,7 @@ async def open_performer_ports(settings: Settings, core: WriteSide) -> AsyncIter
             "files": open_files(settings.files, settings.installation),
             "holdings": settled.holdings,
             "links": links,
+            "kept_mails": mailer,
             "mailer": mailer,
             "models": models,
             "moderation": moderation,

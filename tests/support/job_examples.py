@@ -34,6 +34,7 @@ from application.notices import NoticeMail
 from application.ports import Actor, CommandContext
 from application.privacy.account_deadlines import MeetAccountDeadlines
 from application.privacy.erasure_list import FinishErasure, ListErasure
+from application.privacy.forget_mails import ForgetMails
 from application.privacy.hold_mails import HoldMail
 from application.privacy.resuming import ResumeErasure
 from application.privacy.unverified_users import EraseUnverifiedUsers
@@ -207,6 +208,12 @@ def delete_long_ago(scene: Scene) -> None:
     wait_until(lambda: bool(rows(scene.database.admin_url, "SELECT FROM read.account_deadline")))
 
 
+def keep_mail(scene: Scene) -> None:
+    """Keep a mail to a user as a file."""
+    (scene.folder / "mail").mkdir()
+    (scene.folder / "mail" / f"now-verify.{USER_ID.hex}.1.eml").touch()
+
+
 def lift_hold(scene: Scene) -> None:
     """Lift a legal hold on an account that was to be erased until yesterday."""
     delete_long_ago(scene)
@@ -274,7 +281,7 @@ def enqueued(wanted: Job, job: Job) -> Callable[[Scene], Sequence[str]]:
 
 def mailed(scene: Scene) -> Sequence[str]:
     """The left parts of the Message-IDs of all mails, which are files."""
-    return [file.stem.partition("-")[2] for file in (scene.folder / "mail").glob("*.eml")]
+    return [file.stem.partition("-")[2].rpartition(".")[0] for file in (scene.folder / "mail").glob("*.eml")]
 
 
 def found_and_invite(scene: Scene, now: datetime) -> None:
@@ -424,6 +431,7 @@ DOMAIN_MAIL = DomainMail(team_id=TEAM_ID, version=3)
 HOLD_MAIL = HoldMail(
     template="deletion_held", record_id=ErasureRecord.id_of(USER_ID), stream_id=ErasureRecord.id_of(USER_ID), version=2
 )
+FORGET = ForgetMails(subject_id=USER_ID)
 RESUME = ResumeErasure(record_id=ErasureRecord.id_of(USER_ID), version=3)
 LIST = ListErasure(stream_kind="user", stream_id=USER_ID, erased_at=utc_now())
 FINISH = FinishErasure(stream_kind="user", stream_id=USER_ID)
@@ -523,6 +531,11 @@ EXAMPLES: Mapping[type[Job], JobExample] = {
             LIST,
             lambda _: None,
             lambda scene: [LIST.effect_key for _ in (scene.folder / "files").glob(f"*/{LIST.effect_key}")],
+        ),
+        JobExample(
+            FORGET,
+            keep_mail,
+            lambda scene: [] if [*(scene.folder / "mail").glob("*.eml")] else [FORGET.effect_key],
         ),
         JobExample(FINISH, open_beside_a_projector, happened("user.erased", FINISH)),
         JobExample(RESUME, lift_hold, happened("user.erased", RESUME)),
