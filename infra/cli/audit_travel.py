@@ -19,7 +19,7 @@ from infra.printable import printable
 
 if TYPE_CHECKING:
     from application.travel.causes import CauseTree
-    from application.travel.views import EventView, MaySee
+    from application.travel.views import EventView
     from infra.audit.trail import PostgresAuditTrail
     from infra.bootstrap.write_side import WriteSide
 
@@ -67,7 +67,7 @@ def at(
         from application.travel.views import state_at
 
         wanted = Point(version, position, instant)
-        return await state_at(core.store, trail, topic, id, wanted, _everything(unseal))
+        return await state_at(core.store, trail, topic, id, wanted, unseal=unseal)
 
     _print_json(_found(_run(read, unseal), f"The {topic} {id} had no event there."))
 
@@ -79,25 +79,25 @@ def diff(topic: Topic, id: AggregateId, before: PointText, after: PointText, uns
     async def read(core: "WriteSide", trail: "PostgresAuditTrail") -> object:
         from application.travel.views import difference_of
 
-        return await difference_of(core.store, trail, topic, id, *points, _everything(unseal))
+        return await difference_of(core.store, trail, topic, id, *points, unseal=unseal)
 
     _print_json(_found(_run(read, unseal), f"The {topic} {id} had no event at one of these points."))
 
 
 def events(
-    stream: Annotated[UUID | None, typer.Option(help="Id of a document, user, team, ...")] = None,
-    actor: Annotated[UUID | None, typer.Option(help="Id of the user who caused them.")] = None,
+    aggregate_id: Annotated[UUID | None, typer.Option(help="Id of a document, user, team, ...")] = None,
     topic: Annotated[str | None, typer.Option(help="Aggregate: document, user, team, ...")] = None,
     type: Annotated[str | None, typer.Option(help="Type of the events, such as document.saved.")] = None,
+    actor: Annotated[UUID | None, typer.Option(help="Id of the user who caused them.")] = None,
+    request: Annotated[UUID | None, typer.Option(help="Id of the request that caused them (X-Request-Id).")] = None,
     since: Annotated[datetime | None, typer.Option(help="From this time on.", parser=instant, metavar="TIME")] = None,
     until: Annotated[datetime | None, typer.Option(help="Before this time.", parser=instant, metavar="TIME")] = None,
-    correlation: Annotated[UUID | None, typer.Option(help="Id of the request that caused them (X-Request-Id).")] = None,
     after: Annotated[int, typer.Option(help="Only after this position.", min=0)] = 0,
     limit: Annotated[int | None, typer.Option(help="At most so many.", min=1)] = None,
     unseal: Unseal = False,
 ) -> None:
     """Print events by what they say, in the order of the log: one on each line, as JSON Lines on a pipe."""
-    wanted = EventFilter(stream, actor, topic, type, since, until, correlation)
+    wanted = EventFilter(aggregate_id, actor, topic, type, since, until, request)
 
     async def read(core: "WriteSide", trail: "PostgresAuditTrail") -> None:
         from application.travel.views import event_views
@@ -105,30 +105,26 @@ def events(
         last, left = after, limit or UNBOUNDED
         while left and (page := await trail.search(wanted, last, min(left, PAGE_EVENTS))):
             unsealed = await _unsealed(core, page) if unseal else None
-            for view in await event_views(trail, page, unsealed):
+            for view in await event_views(trail, page, unsealed=unsealed):
                 _print_line(view)
             last, left = page[-1].position, left - len(page)
 
     _run(read, unseal)
 
 
-def caused(correlation_id: Annotated[UUID, typer.Argument(help="Id of the request (X-Request-Id).")]) -> None:
+def caused(request_id: Annotated[UUID, typer.Argument(help="Id of the request (X-Request-Id).")]) -> None:
     """Print what a request caused: events, and below each the events that it caused. On a pipe as JSON."""
 
     async def read(core: "WriteSide", trail: "PostgresAuditTrail") -> "CauseTree | None":
         from application.travel.causes import caused_by
 
-        return await caused_by(core.store, trail, correlation_id)
+        return await caused_by(core.store, trail, request_id)
 
-    tree = _found(_run(read, False), f"The log has no event of the request {correlation_id}.")
+    tree = _found(_run(read, False), f"The log has no event of the request {request_id}.")
     if Terminal().is_terminal:
         _print_tree(tree)
     else:
         _print_json(tree)
-
-
-def _everything(unseal: bool) -> "MaySee | None":
-    return (lambda _: True) if unseal else None
 
 
 async def _unsealed(core: "WriteSide", page: Sequence[LoggedEvent]) -> Mapping[int, Root.Event]:
