@@ -10,7 +10,7 @@ from tests.chaos.brokers import Brokers
 from tests.chaos.disk import clear, fill
 from tests.chaos.house import House, Role
 from tests.chaos.work import Kill
-from tests.support.kafka import freeze, thaw
+from tests.support.roles import frozen
 
 REST_SECONDS = (0.5, 4.0)
 DOWN_SECONDS = (0.0, 1.5)
@@ -152,9 +152,8 @@ class Saboteur:
         broker.launch()
 
     def _freeze_broker(self, broker: EmbeddedKafka) -> None:
-        freeze(broker)
-        time.sleep(self._random.uniform(*FROZEN_SECONDS))
-        thaw(broker)
+        with frozen(broker.pid):
+            time.sleep(self._random.uniform(*FROZEN_SECONDS))
 
     def _fill_disk(self, broker: EmbeddedKafka) -> None:
         """The broker ends when it cannot write; with room again it starts from what it has."""

@@ -3,6 +3,7 @@
 The log is written as a directory of C2SP tlog-tiles, from the tables.
 """
 
+import shutil
 import subprocess
 from base64 import b64encode
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from infra.audit.tiles import ENTRIES, WIDTH, TileId, entries_in, path_of, reade
 from infra.audit.tree import HASH_BYTES, consistency_ranges, hashes_of
 from tests.support import go
 from tests.support.sealing import SIGNER, fill, notes, seal, stored_tiles
-from tests.support.servers import Database
+from tests.support.servers import Cluster, Database
 
 SIZES = (1, 2, 255, 256, 257, 3_000, 65_536, 66_000)
 PROVED = (0, 1, 255, 256, 40_000, 65_535, 65_536, 65_999)
@@ -33,15 +34,22 @@ def fsck() -> Path:
     return go.built("audit_fsck", "github.com/transparency-dev/tessera/cmd/fsck")
 
 
-@pytest.fixture
-def log(database: Database, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def sealed(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A log that was sealed at several sizes, as a directory."""
-    size = 0
-    for until in SIZES:
-        fill(database, until - size)
-        size = seal(database)
-    write_log(database, tmp_path / "log")
-    return tmp_path / "log"
+    folder, size = tmp_path_factory.mktemp("sealed"), 0
+    with cluster.database() as database:
+        for until in SIZES:
+            fill(database, until - size)
+            size = seal(database)
+        write_log(database, folder)
+    return folder
+
+
+@pytest.fixture
+def log(sealed: Path, tmp_path: Path) -> Path:
+    """A copy of the log for one test, to damage."""
+    return Path(shutil.copytree(sealed, tmp_path / "log"))
 
 
 def write_log(database: Database, folder: Path) -> None:
