@@ -19,7 +19,7 @@ from infra.printable import printable
 
 if TYPE_CHECKING:
     from application.travel.causes import CauseTree
-    from application.travel.views import EventView, MaySee
+    from application.travel.views import EventView
     from infra.bootstrap.write_side import WriteSide
     from infra.cli.recorded_reads import OperatorRead
 
@@ -70,7 +70,7 @@ def at(
         from application.travel.views import state_at
 
         wanted = Point(version, position, instant)
-        view = await state_at(log.core.store, log.trail, topic, id, wanted, _everything(unseal))
+        view = await state_at(log.core.store, log.trail, topic, id, wanted, unseal=unseal)
         filters = {"version": version, "position": position, "instant": instant, "unsealed": unseal}
         await log.record("audit at", in_state(view), topic=topic, id=id, filters=filters)
         return view
@@ -88,7 +88,7 @@ def diff(
         from application.travel.subjects import in_difference
         from application.travel.views import difference_of
 
-        view = await difference_of(log.core.store, log.trail, topic, id, *points, _everything(unseal))
+        view = await difference_of(log.core.store, log.trail, topic, id, *points, unseal=unseal)
         filters = {"before": before, "after": after, "unsealed": unseal}
         await log.record("audit diff", in_difference(view), topic=topic, id=id, filters=filters)
         return view
@@ -97,13 +97,13 @@ def diff(
 
 
 def events(
-    stream: Annotated[UUID | None, typer.Option(help="Id of a document, user, team, ...")] = None,
-    actor: Annotated[UUID | None, typer.Option(help="Id of the user who caused them.")] = None,
+    aggregate_id: Annotated[UUID | None, typer.Option(help="Id of a document, user, team, ...")] = None,
     topic: Annotated[str | None, typer.Option(help="Aggregate: document, user, team, ...")] = None,
     type: Annotated[str | None, typer.Option(help="Type of the events, such as document.saved.")] = None,
+    actor: Annotated[UUID | None, typer.Option(help="Id of the user who caused them.")] = None,
+    request: Annotated[UUID | None, typer.Option(help="Id of the request that caused them (X-Request-Id).")] = None,
     since: Annotated[datetime | None, typer.Option(help="From this time on.", parser=instant, metavar="TIME")] = None,
     until: Annotated[datetime | None, typer.Option(help="Before this time.", parser=instant, metavar="TIME")] = None,
-    correlation: Annotated[UUID | None, typer.Option(help="Id of the request that caused them (X-Request-Id).")] = None,
     after: Annotated[int, typer.Option(help="Only after this position.", min=0)] = 0,
     limit: Annotated[int | None, typer.Option(help="At most so many.", min=1)] = None,
     unseal: Unseal = False,
@@ -113,7 +113,7 @@ def events(
 
     With --unseal, events whose personal fields do not open are printed without; the command then exits with 1.
     """
-    wanted = EventFilter(stream, actor, topic, type, since, until, correlation)
+    wanted = EventFilter(aggregate_id, actor, topic, type, since, until, request)
 
     async def read(log: "OperatorRead") -> int:
         from application.travel.views import event_views
@@ -122,7 +122,7 @@ def events(
         while left and (page := await log.trail.search(wanted, last, min(left, PAGE_EVENTS))):
             unsealed = await _unsealed(log.core, page) if unseal else None
             await log.record_page("audit events", wanted, last, len(page))
-            for view in await event_views(log.trail, page, unsealed):
+            for view in await event_views(log.trail, page, unsealed=unsealed):
                 does_not_open = unsealed is not None and view.error is None and view.position not in unsealed
                 _print_line(replace(view, error=DOES_NOT_OPEN) if does_not_open else view)
                 closed += does_not_open
@@ -130,11 +130,11 @@ def events(
         return closed
 
     if closed := _run(read, unseal, by):
-        raise failure(f"{DOES_NOT_OPEN}, of {closed} events. See: palimpsest audit verify")
+        raise failure(f"{DOES_NOT_OPEN}, of {closed} events. See: palimpsest audit verify --personal")
 
 
 def caused(
-    correlation_id: Annotated[UUID, typer.Argument(help="Id of the request (X-Request-Id).")], by: ReaderAddress = None
+    request_id: Annotated[UUID, typer.Argument(help="Id of the request (X-Request-Id).")], by: ReaderAddress = None
 ) -> None:
     """Print what a request caused: events, and below each the events that it caused. On a pipe as JSON."""
 
@@ -142,20 +142,16 @@ def caused(
         from application.travel.causes import caused_by
         from application.travel.subjects import concerned
 
-        tree = await caused_by(log.core.store, log.trail, correlation_id)
+        tree = await caused_by(log.core.store, log.trail, request_id)
         about = concerned([] if tree is None else [each.event for each in tree.events])
-        await log.record("audit caused", about, filters={"request": correlation_id})
+        await log.record("audit caused", about, filters={"request": request_id})
         return tree
 
-    tree = _found(_run(read, False, by), f"The log has no event of the request {correlation_id}.")
+    tree = _found(_run(read, False, by), f"The log has no event of the request {request_id}.")
     if Terminal().is_terminal:
         _print_tree(tree)
     else:
         _print_json(tree)
-
-
-def _everything(unseal: bool) -> "MaySee | None":
-    return (lambda _: True) if unseal else None
 
 
 async def _unsealed(core: "WriteSide", page: Sequence[LoggedEvent]) -> Mapping[int, Root.Event]:

@@ -190,14 +190,14 @@ def test_events_are_json_lines_on_a_pipe(written: Document, run: Run, monkeypatc
         (3, None),
     ]
     assert "Otters" not in json.dumps(lines)
-    [second] = run("events", "--stream", written.id, "--after", 1, "--limit", 1, "--unseal").splitlines()
+    [second] = run("events", "--aggregate-id", written.id, "--after", 1, "--limit", 1, "--unseal").splitlines()
     assert json.loads(second)["fields"]["delta"] != "[sealed]"
     assert run("events", "--until", "2020-01-01T00:00:00Z") == ""
 
 
 @pytest.mark.usefixtures("terminal")
 def test_events_are_lines_on_a_terminal(written: Document, run: Run) -> None:
-    first = run("events", "--correlation", FIRST.correlation_id, "--unseal").splitlines()
+    first = run("events", "--request", FIRST.correlation_id, "--unseal").splitlines()
     assert [line.split()[0] for line in first] == ["1", "3"]
     assert f"{written.id} v1 document.created by {ADA.user_id} title=Otters" in first[0]
     assert "\x1b[2J" not in first[1]
