@@ -55,7 +55,7 @@ def kept_parameters(found: Iterable[ListedErasure]) -> list[Any]:
     return [[one.stream_id for one in each], [one.erased_at for one in each]]
 
 
-async def replay(core: WriteSide, found: Sequence[ListedErasure], owner_url: str) -> None:
+async def repeat(core: WriteSide, found: Sequence[ListedErasure], owner_url: str) -> None:
     """Carry out erasures again: by events where the log knows nothing of them, else by the data keys alone.
 
     Raises:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from infra.cli.options import LogKey
+from infra.cli.progress_bar import bar_or_lines
 from infra.cli.terminal import Terminal, failure
-from infra.cli.told_progress import told_progress
 from infra.errors import SetupError
 from infra.settings.load import load
 from infra.settings.model import Settings
@@ -57,7 +57,7 @@ def _certify(settings: Settings, file: Path, to: int | None) -> None:
     from projections.kernel import read_models
 
     signer, url = signer_of(settings.audit, KeySource(settings.keys).read()), part_url(settings, "auditor")
-    with _refusals(), told_progress(WORK) as progress:
+    with _refusals(), bar_or_lines(WORK) as progress:
         note = asyncio.run(certify(url, signer, read_models(), to, progress))
     try:
         file.write_text(note, encoding="utf-8")
@@ -72,7 +72,7 @@ def _check(settings: Settings, file: Path, key: str | None) -> None:
     from projections.kernel import read_models
 
     certified = _read(settings, file, key)
-    with _refusals(), told_progress(WORK) as progress:
+    with _refusals(), bar_or_lines(WORK) as progress:
         asyncio.run(check(part_url(settings, "auditor"), *certified, read_models(), progress))
     found = certified[1]
     Terminal().print(

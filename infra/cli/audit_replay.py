@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from infra.cli.progress_bar import bar_or_lines
 from infra.cli.terminal import Terminal, failure
-from infra.cli.told_progress import told_progress
 from infra.settings.load import load, load_for_migration
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _replay(to: int | None, schema: str | None, unseal: bool) -> None:
     from infra.replay.schemas import PREFIX, part_of
     from infra.store.log_rows import HEAD
 
-    with database_errors(), owner_session(load_for_migration()) as owner, told_progress("events") as progress:
+    with database_errors(), owner_session(load_for_migration()) as owner, bar_or_lines("events") as progress:
         [(head,)] = owner.execute(HEAD).fetchall()
         last = head if to is None else to
         done = run(load(part=part_of(unseal)), owner, schema or f"{PREFIX}{last}", last, unseal, progress)

@@ -34,9 +34,9 @@ from domain.text import email_address
 from infra.bootstrap.settled_bus import SettledBus, open_settled_bus
 from infra.bootstrap.write_side import WriteSide, open_for_command
 from infra.cache.read_cache import CachedReadStore, open_redis
+from infra.cli.erasure_receipts import print_check, print_receipt
 from infra.cli.progress_bar import progress_bar
-from infra.cli.receipts import print_check, print_receipt
-from infra.cli.replayed import repeat_erasures
+from infra.cli.repeated_erasures import repeat_erasures
 from infra.cli.terminal import Terminal
 from infra.errors import SetupError
 from infra.postgres.read_store import PooledReadStore

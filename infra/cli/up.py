@@ -18,7 +18,7 @@ from infra.bootstrap.policies import update_schema
 from infra.cli import demo_account
 from infra.cli.demo_account import DemoAccount, walk
 from infra.cli.new_mails import NewMails
-from infra.cli.replayed import repeat_erasures
+from infra.cli.repeated_erasures import repeat_erasures
 from infra.cli.terminal import Terminal
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.postgres import EmbeddedPostgres

@@ -30,6 +30,7 @@ from tests.bench import (
     rebuild,
     report,
     rotate,
+    sealing,
     sessions,
     streams,
     versions,
@@ -42,6 +43,7 @@ from tests.support.servers import own_postgres
 PATHS: dict[str, Callable[[Bench], Iterator[Row]]] = {
     "append": append.rows,
     "audit": audit.rows,
+    "sealing": sealing.rows,
     "load": load.rows,
     "versions": versions.rows,
     "project": project.rows,

@@ -5,6 +5,7 @@ They are judged by three independent sources: the log, the provider's ledger, an
 
 from collections import Counter, defaultdict
 from itertools import groupby
+from math import inf
 from typing import Any
 from uuid import UUID
 
@@ -65,20 +66,25 @@ def budgets_add_up(evidence: Evidence) -> Verdicts:
 
 
 def the_provider_is_asked_again_only_after_a_kill(evidence: Evidence) -> Verdicts:
-    """Each request of a text is one call. One more may follow each kill while it is written, and each hand-over by a
-    worker that was stopped and could not end in time.
+    """Each request of a text is one call. One more may follow each kill since it was first attempted, and each
+    hand-over by a worker that was stopped and could not end in time.
     """
     if evidence.work is None:
         return
-    calls, handed_over = _calls(evidence), Counter[UUID]()
+    calls, handed_over, attempted = _calls(evidence), Counter[UUID](), dict[UUID, float]()
     for event in evidence.log:
+        if isinstance(event.data, Generation.AttemptStarted):
+            attempted.setdefault(event.stream_id, event.data.timestamp.timestamp())
         if isinstance(event.data, Generation.AttemptEnded) and not event.data.is_try:
             handed_over[event.stream_id] += 1
     for id, generation in _generations(evidence).items():
         times = [call.asked.at for call in calls[id]]
-        kills = sum(min(times) <= kill.at <= max(times) for kill in evidence.work.struck) if times else 0
-        most = generation.round + kills + handed_over[id]
-        yield holds(len(times) <= most, f"generation {id}: {len(times)} calls, and {most} were needed")
+        # Not since the first call: a call may reach the provider when the worker that made it is dead.
+        since, until = attempted.get(id, inf), max(times, default=0.0)
+        kills = [kill for kill in evidence.work.struck if since <= kill.ended and kill.began <= until]
+        most = generation.round + len(kills) + handed_over[id]
+        words = f"{len(times)} calls at {times}, and {most} were needed: {kills}, {handed_over[id]} handed over"
+        yield holds(len(times) <= most, f"generation {id}: {words}")
 
 
 def what_the_provider_billed_is_in_the_books(evidence: Evidence) -> Verdicts:

@@ -10,7 +10,7 @@ from tests.chaos.brokers import Brokers
 from tests.chaos.disk import clear, fill
 from tests.chaos.house import House, Role
 from tests.chaos.work import Kill
-from tests.support.kafka import freeze, thaw
+from tests.support.roles import frozen
 
 REST_SECONDS = (0.5, 4.0)
 DOWN_SECONDS = (0.0, 1.5)
@@ -80,14 +80,11 @@ class Saboteur:
                 return
             time.sleep(rest)
             card = self._draw()
-            self._note(card)
+            began = time.time()
             self._cards[card][0]()
             self.kills[card] += 1
-
-    def _note(self, card: str) -> None:
-        """Note when a kill comes that may let the provider be asked again."""
-        if card in ASKS_AGAIN:
-            self.struck.append(Kill(card, time.time()))
+            if card in ASKS_AGAIN:
+                self.struck.append(Kill(card, began, time.time()))
 
     def _draw(self) -> str:
         if not self._deck:
@@ -155,9 +152,8 @@ class Saboteur:
         broker.launch()
 
     def _freeze_broker(self, broker: EmbeddedKafka) -> None:
-        freeze(broker)
-        time.sleep(self._random.uniform(*FROZEN_SECONDS))
-        thaw(broker)
+        with frozen(broker.pid):
+            time.sleep(self._random.uniform(*FROZEN_SECONDS))
 
     def _fill_disk(self, broker: EmbeddedKafka) -> None:
         """The broker ends when it cannot write; with room again it starts from what it has."""

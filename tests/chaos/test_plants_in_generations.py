@@ -15,7 +15,7 @@ from tests.chaos import invariants_of_generation as checks
 from tests.chaos.evidence import WORKER, Evidence, Logged
 from tests.chaos.ledger import Watched
 from tests.chaos.real import Real
-from tests.chaos.verdicts import Check
+from tests.chaos.verdicts import Check, Verdicts
 from tests.chaos.work import Kill
 from tests.support.billing_provider import BilledCall
 
@@ -188,7 +188,33 @@ def test_without_a_fault_the_checks_hold_and_have_looked_at_something(real: Real
 
 def test_a_call_after_a_kill_is_no_fault(real: Real) -> None:
     again = ask_again(real.outcome.evidence)
-    assert again.work is not None
-    killed = replace(again.work, struck=[Kill("worker", calls_of(again)[0].asked.at)])
-    [*verdicts] = checks.the_provider_is_asked_again_only_after_a_kill(replace(again, work=killed))
-    assert set(verdicts) == {True}
+    at = calls_of(again)[0].asked.at
+    assert set(verdicts_of(again, Kill("worker", at, at))) == {True}
+
+
+def test_a_call_after_a_kill_is_no_fault_if_the_first_reached_the_provider_after_the_kill(real: Real) -> None:
+    again = ask_again(real.outcome.evidence)
+    at = attempted_at(again)
+    assert at < calls_of(again)[0].asked.at
+    assert set(verdicts_of(again, Kill("worker", at, at))) == {True}
+
+
+def test_a_kill_before_an_attempt_excuses_no_second_call(real: Real) -> None:
+    again = ask_again(real.outcome.evidence)
+    at = attempted_at(again) - 0.001
+    assert set(verdicts_of(again, Kill("worker", at, at))) != {True}
+
+
+def attempted_at(evidence: Evidence) -> float:
+    """When the first attempt began of the generation that the provider was first asked for."""
+    id = calls_of(evidence)[0].generation_id
+    started = (e for e in evidence.log if e.stream_id == id and isinstance(e.data, Generation.AttemptStarted))
+    moment: float = next(started).data.timestamp.timestamp()
+    return moment
+
+
+def verdicts_of(evidence: Evidence, kill: Kill) -> Verdicts:
+    """The verdicts about calls when this was killed."""
+    assert evidence.work is not None
+    killed = replace(evidence, work=replace(evidence.work, struck=[kill]))
+    return checks.the_provider_is_asked_again_only_after_a_kill(killed)

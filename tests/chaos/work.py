@@ -31,10 +31,11 @@ class KeptJob:
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """What was killed, and when, in seconds since 1970."""
+    """What was killed, and from when to when, in seconds since 1970: several processes die one after the other."""
 
     card: str
-    at: float
+    began: float
+    ended: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,23 +28,17 @@ SLEEP = "import time; print('ready', flush=True); time.sleep(600)"
 OBEY = f"import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(7)); {SLEEP}"
 DEFY = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {SLEEP}"
 
-Start = Callable[[str], AbstractContextManager[ForkedProgram]]
+Start = Callable[[str], ForkedProgram]
 
 
 @pytest.fixture
 def started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
-    """Starts a program with this code, whose log is in the folder; it is killed at the end."""
+    """Starts a program with this code, whose log is in the folder."""
     monkeypatch.syspath_prepend(tmp_path)
 
-    @contextmanager
-    def start(code: str) -> Iterator[ForkedProgram]:
+    def start(code: str) -> ForkedProgram:
         (tmp_path / "otter.py").write_text(code)
-        program = ForkedProgram("otter", "a", "b", environment={"OTTER": "swims"}, log=tmp_path / "log")
-        try:
-            yield program
-        finally:
-            program.kill()
-            program.wait()
+        return ForkedProgram("otter", "a", "b", environment={"OTTER": "swims"}, log=tmp_path / "log")
 
     return start
 
@@ -73,6 +66,12 @@ def test_a_fork_is_asked_to_end_and_killed_if_it_does_not(started: Start, tmp_pa
         program.stop(0.5 if code == DEFY else 60.0)
         assert (program.returncode, is_alive(program.pid)) == (end, False)
         program.kill()  # to a process that has ended: nothing
+
+
+def test_a_fork_is_killed_at_the_end_of_its_context(started: Start) -> None:
+    with pytest.raises(KeyError), started(DEFY) as program:
+        raise KeyError
+    assert (program.returncode, is_alive(program.pid)) == (-signal.SIGKILL, False)
 
 
 def test_an_error_in_a_fork_is_in_its_log(started: Start, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -84,8 +84,8 @@ class Asking:
         assert found is not None
         return found.content
 
-    def worker(self, **settings: str) -> AbstractContextManager[ForkedProgram]:
-        """A worker process; it is killed at the end."""
+    def worker(self, **settings: str) -> ForkedProgram:
+        """A worker process."""
         return worker_process({**self.settings, **settings}, self.folder / "worker.log")
 
     async def violations(self, kills: list[Kill]) -> list[str]:

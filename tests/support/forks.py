@@ -14,6 +14,8 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from infra.local.servers.launch import PR_SET_PDEATHSIG
 from infra.local.servers.process import open_log
@@ -26,7 +28,8 @@ class ForkedProgram:
     """`python -m MODULE ARGUMENTS...`, with what tests use of `subprocess.Popen`.
 
     `environment`: all of its variables; without it those of this process. `log`: a file for its output; without it the
-    output goes where that of this process goes. On Linux it gets SIGTERM when this process ends.
+    output goes where that of this process goes. On Linux it gets SIGTERM when this process ends. As a context it is
+    killed at the end.
     """
 
     def __init__(
@@ -43,6 +46,15 @@ class ForkedProgram:
             os.close(open_log(log))  # so that it is there at once
         self._process = context.Process(target=_run, args=(module, arguments, variables, log))
         self._process.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+        self.wait()
 
     @property
     def pid(self) -> int:

@@ -61,14 +61,6 @@ class RoleProcess:
         """Ask it to end. Returns its exit code; None: it did not run."""
         return self._end("terminate")
 
-    def freeze(self) -> None:
-        """Stop it with SIGSTOP; its connections stay open."""
-        os.kill(self.pid, signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        """Let it go on."""
-        os.kill(self.pid, signal.SIGCONT)
-
     @property
     def pid(self) -> int:
         """The id of the running process."""
@@ -101,7 +93,7 @@ class RoleProcess:
 def frozen(*pids: int | None) -> Iterator[None]:
     """Stop running processes meanwhile (SIGSTOP); their connections stay open."""
     running = [pid for pid in pids if pid is not None]
-    assert len(running) == len(pids)
+    assert len(running) == len(pids), "only what runs can be frozen"
     for pid in running:
         os.kill(pid, signal.SIGSTOP)
     try:

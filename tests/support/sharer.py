@@ -3,8 +3,6 @@
 import asyncio
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from infra.kafka.client.topics import Topics
@@ -23,17 +21,11 @@ def models() -> list[ReadModel]:
     return [Notes(), LineTotals(), *read_models()]
 
 
-@contextmanager
-def sharer(database: Database, publisher: Publisher, log: Path) -> Iterator[ForkedProgram]:
-    """One such process, killed at the end."""
+def sharer(database: Database, publisher: Publisher, log: Path) -> ForkedProgram:
+    """One such process."""
     topics = publisher.topics
     arguments = [database.app_url, publisher.servers, topics.prefix, str(topics.partitions)]
-    process = ForkedProgram("tests.support.sharer", *arguments, log=log)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+    return ForkedProgram("tests.support.sharer", *arguments, log=log)
 
 
 async def share(url: str, servers: str, prefix: str, partitions: str) -> None:

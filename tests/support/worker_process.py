@@ -7,8 +7,7 @@ jobs again at once.
 
 import os
 import signal
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,15 +58,9 @@ def die_at(step: str, owner: type[Any], method: str) -> None:
     setattr(owner, method, dying)
 
 
-@contextmanager
-def worker_process(variables: Mapping[str, str], log: Path) -> Iterator[ForkedProgram]:
-    """A worker with these variables of the environment, which is killed at the end."""
-    process = ForkedProgram("tests.support.worker_process", "worker", environment={**os.environ, **variables}, log=log)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+def worker_process(variables: Mapping[str, str], log: Path) -> ForkedProgram:
+    """A worker with these variables of the environment."""
+    return ForkedProgram("tests.support.worker_process", "worker", environment={**os.environ, **variables}, log=log)
 
 
 def run() -> None:

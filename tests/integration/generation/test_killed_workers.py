@@ -33,5 +33,6 @@ async def test_a_text_survives_the_death_of_its_worker_at_every_step(database: D
 async def die(scene: Asking, step: str) -> Kill:
     """Let a worker work until it comes to a step, and dies there."""
     with scene.worker(**{KILL_AT_STEP: step}) as worker:
+        began = time.time()
         await until(lambda: worker.poll() is not None)
-        return Kill(step, time.time())
+        return Kill(step, began, time.time())

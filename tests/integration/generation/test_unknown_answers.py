@@ -36,7 +36,8 @@ async def lose_an_answer(database: Database, folder: Path) -> str:
             await until(lambda: worker.poll() is not None)
         with scene.worker():
             await scene.until_over(id)
-        assert await scene.violations([Kill("worker", scene.ledger.calls()[0].asked.at)]) == []
+        at = scene.ledger.calls()[0].asked.at
+        assert await scene.violations([Kill("worker", at, at)]) == []
         async with projecting(read_models(), scene.opened.feed(), database.part_url("projector")) as running:
             await running.reached()
         return scene.ledger.calls()[0].asked.request_id

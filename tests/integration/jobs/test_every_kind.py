@@ -1,7 +1,7 @@
 """Every kind of job: a worker is killed between the effect and the note of it, and the repeat does no harm."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -29,8 +29,8 @@ def test_every_kind_has_an_example() -> None:
     assert set(PERFORMERS) == set(EXAMPLES)
 
 
-def worker(scene: Scene, folder: Path, **settings: str) -> AbstractContextManager[ForkedProgram]:
-    """A worker process; it is killed at the end."""
+def worker(scene: Scene, folder: Path, **settings: str) -> ForkedProgram:
+    """A worker process."""
     variables = {**environment(scene.database, None, 1, folder), **scene.environment, **settings}
     return worker_process(variables, folder / "worker.log")
 

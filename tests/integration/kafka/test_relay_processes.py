@@ -4,7 +4,7 @@ import asyncio
 import random
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from threading import Event, Thread
@@ -23,7 +23,7 @@ from infra.local.servers.kafka import EmbeddedKafka
 from tests.support import relaying
 from tests.support.history import History
 from tests.support.kafka import own_topics
-from tests.support.roles import RoleProcess, environment
+from tests.support.roles import RoleProcess, environment, frozen
 from tests.support.servers import Database, open_folder
 from tests.support.stores import CALL, open_store
 from tests.support.waiting import wait_until
@@ -100,9 +100,9 @@ def head(database: Database) -> int:
     return int(row[0])
 
 
-@pytest.mark.parametrize("end", [RoleProcess.kill, RoleProcess.freeze])
+@pytest.mark.parametrize("end", ["killed", "frozen"])
 def test_a_standby_takes_over_when_the_leader_is_killed_or_frozen(
-    database: Database, kafka: EmbeddedKafka, names: Topics, end: Callable[[RoleProcess], None]
+    database: Database, kafka: EmbeddedKafka, names: Topics, end: str
 ) -> None:
     history = History(7)
     asyncio.run(append(database.app_url, history.changes(50)))
@@ -112,11 +112,14 @@ def test_a_standby_takes_over_when_the_leader_is_killed_or_frozen(
         standby.start()
         wait_until(lambda: has_logged(standby, "standing by"))
         asyncio.run(append(database.app_url, history.changes(50)))
-        end(leader)
-        asyncio.run(append(database.app_url, history.changes(1)))
-        wait_until(lambda: reader.has(head(database)))
-        if end is RoleProcess.freeze:
-            leader.thaw()
+        with ExitStack() as meanwhile:
+            if end == "frozen":
+                meanwhile.enter_context(frozen(leader.pid))
+            else:
+                leader.kill()
+            asyncio.run(append(database.app_url, history.changes(1)))
+            wait_until(lambda: reader.has(head(database)))
+        if end == "frozen":
             asyncio.run(append(database.app_url, history.changes(50), pause=0.02))
             wait_until(lambda: reader.has(head(database)))
             wait_until(lambda: has_logged(leader, "standing by"))

@@ -1,8 +1,7 @@
 """Workers that die at any step of a batch: what their policies cause happens once, and another worker takes over."""
 
 import signal
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -32,15 +31,9 @@ async def log(database: Database) -> AsyncIterator[FromStore]:
         yield FromStore(opened)
 
 
-@contextmanager
-def worker(database: Database, step: str) -> Iterator[ForkedProgram]:
-    """A worker that dies at this step; it is killed at the end."""
-    process = ForkedProgram("tests.support.policy_worker", database.app_url, step)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+def worker(database: Database, step: str) -> ForkedProgram:
+    """A worker that dies at this step."""
+    return ForkedProgram("tests.support.policy_worker", database.app_url, step)
 
 
 async def caught_up(database: Database) -> None:

@@ -26,13 +26,14 @@ ON_THE_WAY_SECONDS = 1.0
 
 
 @contextmanager
-def killed(role: RoleProcess) -> Iterator[None]:
-    """Kill a process, and start it again at the end."""
+def killed(role: RoleProcess, url: str) -> Iterator[None]:
+    """Kill the API process that serves at an address; at the end start it again, and wait until it is ready."""
     role.kill()
     try:
         yield
     finally:
         role.start()
+        until_ready(url)
 
 
 @contextmanager
@@ -69,11 +70,9 @@ async def test_a_frozen_process_hardly_delays_the_end_of_access(servers: Servers
 @pytest.mark.parametrize("name", ["session revoked", "password changed", "share revoked"])
 async def test_a_killed_process_delays_a_revocation_by_3_seconds_at_most(servers: Servers, name: str) -> None:
     async with scene_on(servers) as scene:
-        seconds = await revoke_under_load(
-            scene, REVOCATIONS[name], meanwhile=killed(servers.apis[1]), mortal=servers.urls[1]
-        )
+        url = servers.urls[1]
+        seconds = await revoke_under_load(scene, REVOCATIONS[name], meanwhile=killed(servers.apis[1], url), mortal=url)
     assert seconds <= LEASE_SECONDS + ON_THE_WAY_SECONDS
-    until_ready(servers.urls[1])
 
 
 @pytest.mark.parametrize("name", ["session revoked", "deletion of the owner requested", "share revoked"])

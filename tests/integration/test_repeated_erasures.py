@@ -16,7 +16,7 @@ from domain.kernel import ERASED
 from infra.bootstrap.files import FILES_FOLDER
 from infra.bootstrap.write_side import utc_now
 from infra.cli.erase import app
-from infra.cli.replayed import examine_erasures
+from infra.cli.repeated_erasures import examine_erasures
 from infra.postgres.connect import as_part, connect
 from infra.settings.load import load
 from tests.support.environment import unset_settings
@@ -37,7 +37,7 @@ async def put_on_list(folder: Path, *listed: ListedErasure) -> None:
         await list_erasure(ListErasure(**each._asdict()), LocalFiles(folder / FILES_FOLDER))
 
 
-async def replayed() -> str:
+async def repeated() -> str:
     """What `palimpsest erase replay` prints."""
     ran = await asyncio.to_thread(lambda: CliRunner().invoke(app, ["replay"]))
     assert ran.exit_code == 0, ran.exception
@@ -81,10 +81,10 @@ async def test_a_restored_database_forgets_again_what_is_on_the_list(database: D
     await put_on_list(tmp_path, *gone, ListedErasure("user", uuid4(), later))
     assert await state(database) == "2 of those on the list are undone: a backup was restored"
     assert await names(database, user_id, document_id) == ("Ada", "Otters")
-    assert await replayed() == "2 streams were erased again."
+    assert await repeated() == "2 streams were erased again."
     assert await names(database, user_id, document_id) == (ERASED, ERASED)
     assert await state(database) == "all that are on the list are done: 3"
-    assert await replayed() == "Nothing to do: no erasure is undone."
+    assert await repeated() == "Nothing to do: no erasure is undone."
     kept = rows(database.admin_url, "SELECT FROM data_keys WHERE wrapped IS NOT NULL")
     assert kept == []
     waiting = rows(database.admin_url, "SELECT args ->> 'effect' FROM jobs.procrastinate_jobs")
@@ -103,7 +103,7 @@ async def test_data_keys_that_were_restored_without_the_log_are_destroyed_withou
         rows(database.admin_url, restored, wrapped, subject_id)
     assert await names(database, user_id, document_id) == ("Ada", "Otters"), "the key opens it again"
     events = rows(database.admin_url, "SELECT count(*) FROM stored_events")
-    assert await replayed() == "1 streams were erased again."
+    assert await repeated() == "1 streams were erased again."
     assert rows(database.admin_url, "SELECT count(*) FROM stored_events") == events
     assert await names(database, user_id, document_id) == (ERASED, "Otters"), "the receipt fits"
 

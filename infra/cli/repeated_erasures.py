@@ -3,7 +3,7 @@
 import asyncio
 
 from application.ports import Busy, OutcomeUnknown, Unavailable, Unreadable
-from infra.bootstrap.erasure_list import KEPT, kept_parameters, listed, replay, undone
+from infra.bootstrap.erasure_list import KEPT, kept_parameters, listed, repeat, undone
 from infra.bootstrap.files import open_files
 from infra.bootstrap.write_side import open_for_command
 from infra.cli.finding import Finding
@@ -50,7 +50,7 @@ async def _repeat(settings: Settings, owner_url: str) -> int:
     files = open_files(settings.files, settings.installation)
     async with open_for_command(settings, "api") as core:
         found = await undone(files, core.database)
-        await replay(core, found, owner_url)
+        await repeat(core, found, owner_url)
         left = await undone(files, core.database)
     if left:
         raise SetupError(
