@@ -15,6 +15,7 @@ from typing import Generic, Protocol, TypeVar, cast
 from uuid import UUID
 
 from application import proofs
+from application.cause import Cause, working_for
 from application.charges import Charges
 from application.commands import HANDLERS, Command, CommandResult
 from application.idempotency import KeyedHash, KeyScope, answer_again, operation_id_of, record_of, scope_of
@@ -111,7 +112,8 @@ class Bus:
         started = perf_counter()
         outcome = "error"
         try:
-            result = await self._once(run)
+            with working_for(Cause(context.correlation_id, context.causation_id)):
+                result = await self._once(run)
             await self._settle(run)
             outcome = "replayed" if result.replayed else "done"
             return result

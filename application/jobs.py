@@ -83,6 +83,15 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         raise NotImplementedError
 
     @property
+    def subjects(self) -> frozenset[UUID]:
+        """Whose confidential fields these are: ids of users, blind ids of addresses.
+
+        An erasure of one of them destroys the confidential fields, and so ends the job. Only a kind with such fields
+        needs it.
+        """
+        return frozenset()
+
+    @property
     def lock(self) -> str | None:
         """Jobs with the same lock are performed one after the other. None: at any time."""
         return None

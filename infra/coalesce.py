@@ -1,7 +1,10 @@
-"""Coalesces concurrent reads (the DataLoader pattern): while one fetch runs, the keys of the next one are collected."""
+"""Coalesces concurrent calls: while one batch runs, the items of the next one are collected.
+
+`Coalescer` is for reads by key (the DataLoader pattern), `Batcher` for calls of which each counts.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -59,6 +62,48 @@ class Coalescer(Generic[K, V]):
             value = found.get(key)
             for future in _not_done([futures]):
                 future.set_result(value)
+
+
+class Batcher(Generic[K, V]):
+    """Turns many concurrent calls of `run(item)` into few of `run_all(items)`, with at most `limit` items each.
+
+    `run_all` returns the results in the order of the items. No item joins a batch that runs.
+    """
+
+    def __init__(self, run_all: Callable[[Sequence[K]], Awaitable[Sequence[V]]], *, limit: int = 256) -> None:
+        self._run_all = run_all
+        self._limit = limit
+        self._waiting: list[tuple[K, asyncio.Future[V]]] = []
+        self._running: asyncio.Task[None] | None = None
+
+    def run(self, item: K) -> "asyncio.Future[V]":
+        """Return the result of an item, to be awaited. Awaiting it raises the error of the batch."""
+        future: asyncio.Future[V] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        if self._running is None:
+            self._running = asyncio.create_task(self._run())
+        return future
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
+                await self._run_batch(batch)
+        finally:
+            self._running = None
+
+    async def _run_batch(self, batch: Sequence[tuple[K, "asyncio.Future[V]"]]) -> None:
+        try:
+            results = await self._run_all([item for item, _ in batch])
+        except Exception as error:
+            for future in _not_done([[future for _, future in batch]]):
+                future.set_exception(error)
+                # Marks the error as seen: the caller may have been cancelled.
+                future.exception()
+            return
+        for (_, future), result in zip(batch, results, strict=True):
+            if not future.done():
+                future.set_result(result)
 
 
 def _not_done(waiting: Iterable["list[asyncio.Future[V]]"]) -> "list[asyncio.Future[V]]":

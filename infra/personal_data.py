@@ -37,9 +37,10 @@ TABLES = {
     "snapshots": PersonalDataPlace("states of aggregates; sealed", _NO_EXPORT, "erase_keys deletes the rows"),
     "idempotency": PersonalDataPlace("answers; sealed", _NO_EXPORT, "erase_keys deletes the rows; else 48 hours"),
     "jobs.procrastinate_jobs": PersonalDataPlace(
-        "fields of waiting and dead jobs; sealed. Ids of who pays for them",
+        "fields of waiting and dead jobs; sealed. Ids of who pays for them, and of whom they are about",
         "not exported: an address that a person gave is in the events once the job is done",
-        "the fields go with the end of the job, those of a dead job when it is discarded, at the latest after 90 days",
+        "erase_keys destroys the fields and ends the job; else they go with the end of the job, those of a dead job "
+        "when it is discarded, at the latest after a week",
     ),
     "security_log": PersonalDataPlace(
         "addresses and programs of clients, sealed; keyed hashes of networks, another one each day",
@@ -87,8 +88,10 @@ IMPERSONAL_TABLES = frozenset(
         "jobs.worker_queues",
         "keys",
         "log_checkpoints",
+        "log_cosignatures",
         "log_edges",
         "log_tiles",
+        "log_witnesses",
         "migrations",
         "policies",
         "policy_partitions",

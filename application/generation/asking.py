@@ -8,7 +8,7 @@ from uuid import UUID
 from application.commands import PortGroup
 from application.generation.canary import canary_of
 from application.generation.choosing import choose
-from application.generation.paying import Allowances, AttemptNeed, allowances_of, open_budget, reserve_in, terms_of
+from application.generation.paying import AttemptNeed, Payment, payment_of, reserve_in, terms_of
 from application.generation.prompting import prompt_messages, prompt_of
 from application.generation.sources import SourceText
 from application.generation.used_up import NoteUsedUp
@@ -40,15 +40,13 @@ class Asking(PortGroup):
     digests: KeyedHash
     queue: JobQueue
 
-    async def budget_for(self, store: Store, document: Document) -> Budget:
-        """Return the budget that pays for texts for a document that are asked for now."""
-        now = self.clock()
-        return await open_budget(store, payer_of(document, self.actor.user_id), month_of(now), now)
+    async def payment_for(self, store: Store, document: Document) -> Payment:
+        """Return what pays for texts for a document that are asked for now."""
+        return await payment_of(store, payer_of(document, self.actor.user_id), self.actor.user_id, self.clock())
 
     async def ask(
         self,
-        store: Store,
-        budget: Budget,
+        payment: Payment,
         document: Document,
         wish: Wish,
         model: ModelChoice,
@@ -66,19 +64,17 @@ class Asking(PortGroup):
             canary, document.title, document.content, wish.prompt, wish.variables, wish.placement, sources
         )
         digest = self.digests(b"prompt", self.actor.user_id.bytes, wish.prompt.encode()).hex()
-        now, allowances = self.clock(), await allowances_of(store, budget.payer, self.actor.user_id)
-        quote = await self._quote(digest, messages, allowances)
+        now, quote = self.clock(), await self._quote(digest, messages, payment)
         output_tokens = output_tokens_of(document, wish, model, quote, self.actor)
         need = AttemptNeed(model, quote.prompt_tokens, output_tokens, wish.variants)
-        terms = await terms_of(budget, store, id, need, allowances, self.models)
+        terms = terms_of(payment, id, need, self.models)
         generation = request(document, wish, model, quote, terms, id=id, by=self.actor, now=now)
-        await self._reserve(budget, generation, allowances, now)
+        await self._reserve(payment, generation, now)
         return generation
 
     async def ask_again(
         self,
-        store: Store,
-        budget: Budget,
+        payment: Payment,
         document: Document,
         generation: Generation,
         sources: Sequence[SourceText],
@@ -91,20 +87,20 @@ class Asking(PortGroup):
         """
         prompt = prompt_of(generation, document, sources, canary_of(self.digests, generation.id))
         now, model = self.clock(), choose(self.models, generation.model)
-        allowances = await allowances_of(store, budget.payer, self.actor.user_id)
-        quote = await self._quote(generation.prompt_digest, prompt.messages, allowances)
+        quote = await self._quote(generation.prompt_digest, prompt.messages, payment)
         need = AttemptNeed(model, quote.prompt_tokens, generation.max_output_tokens, generation.variants)
-        terms = await terms_of(budget, store, generation.id, need, allowances, self.models)
+        terms = terms_of(payment, generation.id, need, self.models)
         request_again(generation, document, model, quote, terms, by=self.actor, now=now)
-        await self._reserve(budget, generation, allowances, now)
+        await self._reserve(payment, generation, now)
 
-    async def _quote(self, digest: str, messages: Sequence[Message], allowances: Allowances) -> Quote:
-        return Quote(digest, await self.tokens.count(messages), month_of(self.clock()), allowances.plan)
+    async def _quote(self, digest: str, messages: Sequence[Message], payment: Payment) -> Quote:
+        return Quote(digest, await self.tokens.count(messages), month_of(self.clock()), payment.allowances.plan)
 
-    async def _reserve(self, budget: Budget, generation: Generation, allowances: Allowances, now: datetime) -> None:
+    async def _reserve(self, payment: Payment, generation: Generation, now: datetime) -> None:
         """Reserve what a new round may cost. A refused command stores nothing, so a job notes the first refusal."""
+        budget = payment.budget
         try:
-            reserve_in(budget, generation, generation.estimated_tokens, allowances, now)
+            reserve_in(budget, generation, generation.estimated_tokens, payment.allowances, now)
         except BudgetExceeded:
             for event in budget.pending_events:
                 if isinstance(event, Budget.NoticeReached):

@@ -95,10 +95,10 @@ async def compare_texts(cmd: CompareTexts, store: Store, asking: Asking) -> Comp
     id, now = asking.new_id(), asking.clock()
     pair = ComparedPair.of(id)
     document = await load_document(store, cmd.document_id, "generate", asking.actor, now)
-    budget = await asking.budget_for(store, document)
-    left = await asking.ask(store, budget, document, wishes[0], models[0], pair.left_id)
-    right = await asking.ask(store, budget, document, wishes[1], models[1], pair.right_id)
-    store.save(left, right, budget, document)
+    payment = await asking.payment_for(store, document)
+    left = await asking.ask(payment, document, wishes[0], models[0], pair.left_id)
+    right = await asking.ask(payment, document, wishes[1], models[1], pair.right_id)
+    store.save(left, right, payment.budget, document)
     return ComparisonRequest(id, left.id, right.id, left.estimated_micros + right.estimated_micros)
 
 

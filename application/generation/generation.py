@@ -179,9 +179,9 @@ async def request_generation(cmd: RequestGeneration, store: Store, asking: Askin
     model, now = choose(asking.models, cmd.model), asking.clock()
     document = await load_document(store, cmd.document_id, "generate", asking.actor, now)
     read = await read_sources(store, wish.sources, asking.actor, now, loaded=document)
-    budget = await asking.budget_for(store, document)
-    generation = await asking.ask(store, budget, document, wish, model, asking.new_id(), read.texts)
-    store.save(generation, budget, *read.documents)
+    payment = await asking.payment_for(store, document)
+    generation = await asking.ask(payment, document, wish, model, asking.new_id(), read.texts)
+    store.save(generation, payment.budget, *read.documents)
     return generation_view(generation)
 
 
@@ -217,9 +217,9 @@ async def retry_generation(cmd: RetryGeneration, store: Store, asking: Asking) -
     document = await store.get(Document, generation.document_id)
     document.require("generate", asking.actor)
     read = await read_sources(store, generation.sources, asking.actor, now, loaded=document)
-    budget = await asking.budget_for(store, document)
-    await asking.ask_again(store, budget, document, generation, read.texts)
-    store.save(generation, budget, *read.documents)
+    payment = await asking.payment_for(store, document)
+    await asking.ask_again(payment, document, generation, read.texts)
+    store.save(generation, payment.budget, *read.documents)
     return generation_view(generation)
 
 

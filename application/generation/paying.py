@@ -8,7 +8,7 @@ from application.generation.choosing import cheaper
 from application.generation.provider_key import has_own_key
 from application.lookup import find
 from application.ports import Models, Store
-from domain.billing.budget import ALLOWANCES, Allowance, Budget, BudgetExceeded, Spender, TeamBudgetExceeded
+from domain.billing.budget import ALLOWANCES, Allowance, Budget, BudgetExceeded, Spender, TeamBudgetExceeded, month_of
 from domain.billing.subscription import Plan, Subscription
 from domain.generation.generation import Generation
 from domain.generation.pricing import Cost, TokenPrice
@@ -35,6 +35,18 @@ class Allowances:
 
 
 @dataclass(frozen=True, slots=True)
+class Payment:
+    """What pays for the texts that a command asks for: the budget of the month, and what it allows.
+
+    `own_key`: the payer's own key of the provider pays for the money.
+    """
+
+    budget: Budget
+    allowances: Allowances
+    own_key: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptNeed:
     """What a request may take at most: of each variant, the tokens of its prompt and of its answer."""
 
@@ -50,6 +62,12 @@ async def open_budget(store: Store, payer: Party, month: str, now: datetime) -> 
     return budget or Budget.open(payer=payer, month=month, now=now)
 
 
+async def payment_of(store: Store, payer: Party, asker_id: UUID, now: datetime) -> Payment:
+    """Return what pays for texts that a user asks for now."""
+    budget = await open_budget(store, payer, month_of(now), now)
+    return Payment(budget, await allowances_of(store, payer, asker_id), await has_own_key(store, payer))
+
+
 async def allowances_of(store: Store, payer: Party, asker_id: UUID) -> Allowances:
     """Return what a payer's generations for a user may use. A payer without a subscription has the free plan."""
     subscription = await find(store, Subscription, Subscription.id_of(payer))
@@ -63,19 +81,16 @@ async def allowances_of(store: Store, payer: Party, asker_id: UUID) -> Allowance
     return Allowances(plan, allowance, Spender(asker_id, own))
 
 
-async def terms_of(
-    budget: Budget, store: Store, id: UUID, need: AttemptNeed, allowances: Allowances, models: Models
-) -> WritingTerms:
+def terms_of(payment: Payment, id: UUID, need: AttemptNeed, models: Models) -> WritingTerms:
     """Return who is to write and to pay for a new round of the generation `id`.
 
     If the soft budget has no room for it, a cheaper model of the fallback chain is to write, if there is one.
     """
-    own_key = await has_own_key(store, budget.payer)
-    price = TokenPrice(0, 0) if own_key else need.model.price
+    price = TokenPrice(0, 0) if payment.own_key else need.model.price
     tokens, micros = _most(price, need.prompt_tokens, need.output_tokens, need.variants)
-    if allowances.have_soft_room(budget, id, tokens, micros):
-        return WritingTerms(own_key)
-    return WritingTerms(own_key, cheaper(models, need.model.name, need.prompt_tokens, need.output_tokens))
+    if payment.allowances.have_soft_room(payment.budget, id, tokens, micros):
+        return WritingTerms(payment.own_key)
+    return WritingTerms(payment.own_key, cheaper(models, need.model.name, need.prompt_tokens, need.output_tokens))
 
 
 def reserve_in(

@@ -76,11 +76,18 @@ class OpenRequestedAccount(AccountJob, frozen=True, kw_only=True):
     name: Confidential[str]
     password_hash: Confidential[str]
     terms_version: str | None = None
+    address_id: UUID | None = None
+    """None: an earlier version has enqueued it."""
 
     @property
     def effect_key(self) -> str:
         """The idempotency key of `OpenAccount`."""
         return f"open:{self.account_id}"
+
+    @property
+    def subjects(self) -> frozenset[UUID]:
+        """The account, and the address."""
+        return frozenset({self.account_id, *([] if self.address_id is None else [self.address_id])})
 
 
 class FindAccountForLink(AccountJob, frozen=True, kw_only=True):
@@ -92,11 +99,18 @@ class FindAccountForLink(AccountJob, frozen=True, kw_only=True):
     request_id: UUID
     link: RequestedKind
     email: Confidential[str]
+    address_id: UUID | None = None
+    """None: an earlier version has enqueued it."""
 
     @property
     def effect_key(self) -> str:
         """The idempotency key of `IssueLink`."""
         return f"link:{self.request_id}"
+
+    @property
+    def subjects(self) -> frozenset[UUID]:
+        """The address."""
+        return frozenset([] if self.address_id is None else [self.address_id])
 
 
 class AccountMail(MailJob, frozen=True, kw_only=True):

@@ -69,6 +69,11 @@ class NewDeviceMail(MailJob, frozen=True, kw_only=True):
         """The left part of the Message-ID."""
         return f"new_device.{self.session_id.hex}"
 
+    @property
+    def subjects(self) -> frozenset[UUID]:
+        """The user."""
+        return frozenset({self.user_id})
+
 
 class RecordReuse(Command[None]):
     """Record that a refresh token of a session was used twice. Its user gets a mail."""

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 MICROSECONDS = 1_000_000
 
 
@@ -37,22 +39,23 @@ class Quota:
         return self if self.count_alone == self.count else Quota(self.name, self.count_alone, self.seconds, self.count)
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """What a caller has of a quota. `caller` may be personal data, such as an address.
+class Bucket(msgspec.Struct, frozen=True):
+    """What a caller has of a quota. `caller` may be personal data, such as an address: its `repr` leaves that out.
 
     `group`: buckets that are charged together have the same one; a server holds all buckets of a group. `cost`: how
     many are charged at once.
     """
 
     quota: Quota
-    caller: str = field(repr=False)
-    group: str = field(repr=False)
+    caller: str
+    group: str
     cost: int = 1
 
+    def __repr__(self) -> str:
+        return f"Bucket(quota={self.quota!r}, cost={self.cost})"
 
-@dataclass(frozen=True, slots=True)
-class BucketState:
+
+class BucketState(msgspec.Struct, frozen=True):
     """A bucket after a decision about `cost`. `used`: the time in which it will be empty."""
 
     quota: Quota
@@ -80,8 +83,7 @@ class BucketState:
         return self.cost > self.quota.count
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """Whether all buckets let a request through, and their states. If one refuses, none of them is charged."""
 
     admitted: bool

@@ -187,6 +187,12 @@ class Erasure:
             if generation.document_id == document_id and not await self._keeps(generation.asker_id):
                 generation.erase(now=self._now)
 
+    async def erase_kept_generations_of(self, user_id: UUID) -> None:
+        """Erase what a user has asked language models for, for documents that have been erased."""
+        async for generation in self._each(Generation, await self._holdings.generations_of(user_id)):
+            if generation.asker_id == user_id and await self._is_erased(generation.document_id):
+                generation.erase(now=self._now)
+
     async def erase_team(self, id: UUID) -> None:
         """Erase a team, after what belongs to it."""
         await self.require_not_held(id)
@@ -275,6 +281,10 @@ class Erasure:
             root = await self.get(kind, stream.id)
             if root is not None:
                 yield root
+
+    async def _is_erased(self, document_id: UUID) -> bool:
+        document = await self.get(Document, document_id) or self._shells.get(document_id)
+        return document is not None and document.erased
 
     async def _report(self, kind: type[Root], id: UUID) -> None:
         """Report a stream that cannot be read, unless it has been erased."""

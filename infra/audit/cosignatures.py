@@ -3,6 +3,7 @@
 A witness that cosigns a checkpoint has seen that it continues every one that it has cosigned before.
 """
 
+from base64 import b64encode
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -22,6 +23,15 @@ class WitnessKey(NamedTuple):
     name: str
     public: bytes
 
+    def __str__(self) -> str:
+        encoded = b64encode(bytes((COSIGNATURE,)) + self.public).decode()
+        return f"{self.name}+{self.id.hex()}+{encoded}"
+
+    @property
+    def id(self) -> bytes:
+        """The first bytes of each cosignature: they name the key."""
+        return key_id(self.name, COSIGNATURE, self.public)
+
     @classmethod
     def parse(cls, text: str) -> "WitnessKey":
         """Decode a key as it is written for people.
@@ -35,20 +45,19 @@ class WitnessKey(NamedTuple):
         """Return when the witness has cosigned a checkpoint.
 
         Raises:
-            NoteRefused: it has not.
+            NoteRefused: it has not; or a cosignature under its name and key is wrong.
         """
         text, signatures = parts_of(note)
-        id = key_id(self.name, COSIGNATURE, self.public)
-        for name, found, signature in signatures:
-            if (name, found) == (self.name, id):
-                seconds = int.from_bytes(signature[:_TIME_BYTES], "big")
-                return self._verified(text, seconds, signature[_TIME_BYTES:])
-        raise NoteRefused("the witness has not cosigned the checkpoint")
+        mine = [signature for name, id, signature in signatures if (name, id) == (self.name, self.id)]
+        if not mine:
+            raise NoteRefused("the witness has not cosigned the checkpoint")
+        return max(self._verified(text, signature) for signature in mine)
 
-    def _verified(self, text: str, seconds: int, signature: bytes) -> datetime:
+    def _verified(self, text: str, signature: bytes) -> datetime:
+        seconds = int.from_bytes(signature[:_TIME_BYTES], "big")
         try:
             message = f"cosignature/v1\ntime {seconds}\n{text}".encode()
-            Ed25519PublicKey.from_public_bytes(self.public).verify(signature, message)
+            Ed25519PublicKey.from_public_bytes(self.public).verify(signature[_TIME_BYTES:], message)
             return datetime.fromtimestamp(seconds, UTC)
         except (InvalidSignature, ValueError, OverflowError, OSError):
             raise NoteRefused("the cosignature of the witness is wrong") from None

@@ -14,7 +14,7 @@ from infra.audit.tiles import (
     split_hashes,
     widths_at,
 )
-from infra.audit.tree import HASH_BYTES, LeafRange, joined, leaf_hash, node_hash, nodes_of
+from infra.audit.tree import EMPTY_ROOT, HASH_BYTES, LeafRange, joined, leaf_hash, node_hash, nodes_of
 
 
 class WrongTiles(Exception):
@@ -65,8 +65,8 @@ class GrowingTree:
                 bundle.clear()
 
     def root(self) -> bytes:
-        """Return the root of a tree that has leaves."""
-        return joined(self._peaks)
+        """Return the root. That of a tree without leaves is the hash of nothing (RFC 9162, 2.1.1)."""
+        return joined(self._peaks) if self._peaks else EMPTY_ROOT
 
     def edge_ids(self) -> list[TileId]:
         """Return the places of the partial tiles; a level may have an empty one."""

@@ -5,7 +5,16 @@ from collections.abc import Mapping
 from infra.audit.notes import LogCheckpoint, NoteRefused
 from infra.audit.proof_file import EntryProof
 from infra.audit.tiles import ENTRIES, HEIGHT, TileId, entry_at, reader_of, tiles_for
-from infra.audit.tree import ProofRefused, consistency_ranges, hashes_of, inclusion_ranges, leaf_hash, require_inclusion
+from infra.audit.tree import (
+    LeafRange,
+    ProofRefused,
+    consistency_ranges,
+    hashes_of,
+    inclusion_ranges,
+    leaf_hash,
+    require_consistency,
+    require_inclusion,
+)
 
 
 def tiles_for_proof(index: int, size: int) -> set[TileId]:
@@ -41,6 +50,26 @@ def consistency_from(tiles: Mapping[TileId, bytes], old: int, new: int) -> list[
         return hashes_of(consistency_ranges(old, new), reader_of(tiles))
     except (KeyError, ValueError) as error:
         raise _damaged(error) from None
+
+
+def tiles_for_continuation(old: int, new: int) -> set[TileId]:
+    """Return the tiles that `continuation_from` needs."""
+    return set(tiles_for([LeafRange(0, old), *consistency_ranges(old, new)]))
+
+
+def continuation_from(tiles: Mapping[TileId, bytes], old: int, new: LogCheckpoint) -> list[bytes]:
+    """Return the proof that a checkpoint continues our own tree of `old` leaves: who refuses it knows another one.
+
+    Raises:
+        ProofRefused: the tiles are damaged.
+    """
+    proof = consistency_from(tiles, old, new.size)
+    try:
+        [root] = hashes_of([LeafRange(0, old)], reader_of(tiles))
+    except (KeyError, ValueError) as error:
+        raise _damaged(error) from None
+    require_consistency(old, root, new.size, new.root, proof)
+    return proof
 
 
 def _damaged(error: Exception) -> ProofRefused:

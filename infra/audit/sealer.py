@@ -48,6 +48,12 @@ class Sealer:
         self._signer = signer
         self._known = known
         self._stopping = Event()
+        self._sealing: LeaderLease | None = None
+
+    def leads(self) -> bool:
+        """Whether it leads, and seals the history that it has signed. Any thread may ask."""
+        lease = self._sealing
+        return lease is not None and lease.held()
 
     def stop(self) -> None:
         """Make `run` return soon."""
@@ -110,6 +116,7 @@ class Sealer:
             except psycopg.errors.UniqueViolation:
                 log.warning("another sealer has sealed the page; starting again")
             finally:
+                self._sealing = None
                 leading_gauge.set(0)
             self._stopping.wait(pause)
 
@@ -118,6 +125,7 @@ class Sealer:
         self._known.require_continued(connection, session.signed)
         self._keep(session)
         log.info("sealing", size=session.signed.size if session.signed else 0)
+        self._sealing = lease
         leading_gauge.set(1)
         while lease.held() and not self._stopping.is_set():
             lease.heartbeat()

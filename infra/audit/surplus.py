@@ -29,22 +29,38 @@ WHERE previous <> before ORDER BY size LIMIT 1
 """
 
 
-def require_nothing_more(connection: Connection, size: int) -> None:
-    """Check that the store has nothing but the events, tiles and checkpoints of a tree of `size` leaves.
+def verify_nothing_more(connection: Connection, size: int) -> None:
+    """Verify that the store has nothing but the events, tiles and checkpoints of a tree of `size` leaves.
 
     Raises:
         WrongPosition: it has more, or a checkpoint between others is missing.
     """
+    _require_one_event_each(connection, size)
+    _require_tiles_of_tree(connection, size)
+    _require_edges_of_tree(connection, size)
+    _require_chain(connection)
+
+
+def _require_one_event_each(connection: Connection, size: int) -> None:
     [(surplus,)] = query(connection, UNCOUNTED, size)
     if surplus is not None:
         raise WrongPosition(surplus, "more than one event has this position, or none may have it")
+
+
+def _require_tiles_of_tree(connection: Connection, size: int) -> None:
     for level, number in query(connection, SURPLUS_TILE, size):
         raise _surplus("a tile", level, number)
+
+
+def _require_edges_of_tree(connection: Connection, size: int) -> None:
     widths = {**widths_at(size), ENTRIES: size % WIDTH}
     for level, number, length in query(connection, EDGES):
         is_place = ENTRIES <= level <= MAX_LEVEL and number == size >> HEIGHT * (max(level, 0) + 1)
         if not is_place or (length and not widths.get(level)):
             raise _surplus("a partial tile", level, number)
+
+
+def _require_chain(connection: Connection) -> None:
     for last, previous, before in query(connection, BROKEN_CHAIN):
         names = f"the checkpoint of {last} events names one of {previous} as the one before it"
         raise WrongPosition(last, f"{names}, and {before or 'none'} is: a checkpoint was removed or changed")

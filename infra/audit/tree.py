@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 HASH_BYTES = 32
+EMPTY_ROOT = hashlib.sha256().digest()
+"""The root of a tree without leaves (RFC 9162, 2.1.1)."""
 
 
 class ProofRefused(Exception):

@@ -2,13 +2,17 @@
 
 import asyncio
 import os
+from collections.abc import Sequence
 
 import uvloop
 
 from infra.audit import lag
+from infra.audit.cosignatures import WitnessKey
+from infra.audit.cosigning import Cosigning
 from infra.audit.known_checkpoint import FILE_NAME, KnownCheckpoint
-from infra.audit.notes import CheckpointSigner, VerifierKey
+from infra.audit.notes import CheckpointSigner, NoteRefused, VerifierKey
 from infra.audit.sealer import Sealer
+from infra.audit.witnessing import Witness, open_client
 from infra.bootstrap.keys import KeyGuard
 from infra.bootstrap.lifetime import collect_rarely, first_known, in_thread, retry_until_available, until_stopped
 from infra.bootstrap.write_side import part_url, process_keys
@@ -29,14 +33,16 @@ def run(settings: Settings) -> None:
     """Seal the log until SIGINT or SIGTERM.
 
     Raises:
-        SettingsError: the key document is wrong, or has no log key; or the log, or the kept checkpoint, is another.
+        SettingsError: the key document is wrong, or has no log key; or the log, or the kept checkpoint, is another; or
+            the key of a witness is none.
         WrongKey: a key is not the one that the database was written with.
     """
     keys = process_keys(settings)
     signer = signer_of(settings.audit, keys.ring)
     known = known_checkpoint(settings, signer.key)
+    witnesses = witnesses_of(settings.audit)
     os.nice(NICENESS)
-    uvloop.run(until_stopped(_seal(settings, keys, Sealer(part_url(settings, "sealer"), signer, known))))
+    uvloop.run(until_stopped(_seal(settings, keys, signer, known, witnesses)))
 
 
 def known_checkpoint(settings: Settings, key: VerifierKey) -> KnownCheckpoint:
@@ -59,7 +65,27 @@ def signer_of(settings: AuditSettings, ring: KeyRing) -> CheckpointSigner:
     return CheckpointSigner(settings.origin, ring.current(KeyKind.LOG).secret)
 
 
-async def _seal(settings: Settings, keys: ProcessKeys, sealer: Sealer) -> None:
+def witnesses_of(settings: AuditSettings) -> list[Witness]:
+    """Return the witnesses of the log.
+
+    Raises:
+        SettingsError: a key is not one of a witness.
+    """
+    try:
+        return [Witness(WitnessKey.parse(key), url) for key, url in settings.witness_addresses]
+    except NoteRefused as error:
+        raise SettingsError(f"{AuditSettings.variable('witnesses')} has a wrong key: {error}.") from None
+
+
+async def _seal(
+    settings: Settings,
+    keys: ProcessKeys,
+    signer: CheckpointSigner,
+    known: KnownCheckpoint,
+    witnesses: Sequence[Witness],
+) -> None:
+    sealer = Sealer(part_url(settings, "sealer"), signer, known)
+    client = open_client(settings.audit.witness_cafile)
     pool = create_pool(part_url(settings, "sealer"), POOL_SIZE)
     await pool.open(wait=False)
     try:
@@ -71,7 +97,9 @@ async def _seal(settings: Settings, keys: ProcessKeys, sealer: Sealer) -> None:
             tasks.create_task(in_thread(sealer.run, sealer.stop))
             tasks.create_task(lag.watch(database))
             tasks.create_task(guard.watch())
+            tasks.create_task(Cosigning(database, signer.key, witnesses, client, sealer.leads).run())
     except ExceptionGroup as group:
         raise first_known(group) from None
     finally:
+        await client.aclose()
         await pool.close()

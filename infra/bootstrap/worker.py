@@ -13,6 +13,7 @@ from uuid_utils.compat import uuid7
 from adapters.dns_records import DnsTextRecords
 from adapters.provider.token_counter import TiktokenCounter
 from application.bus import Bus
+from application.cause import Cause, present_cause
 from application.commands import Command
 from application.discovery import import_all
 from application.known_roots import KnownRoots
@@ -51,27 +52,33 @@ R = TypeVar("R")
 
 
 class SystemSender:
-    """Sends commands as the system: they have no actor. `key`: the Idempotency-Key of the command."""
+    """Sends commands as the system: they have no actor. `key`: the Idempotency-Key of the command.
+
+    They belong to the request that caused the job, below the event that did.
+    """
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
 
     async def __call__(self, command: Command[R], key: str) -> R:
         """Carry out a command, and return its answer. Raises as `Bus.send`."""
-        context = CommandContext(actor=None, correlation_id=uuid7(), idempotency_key=key)
-        return (await self._bus.send(command, context)).answer
+        return (await self._bus.send(command, _context(None, key))).answer
 
 
 class UserSender:
-    """Sends commands as users who have requested their effect before."""
+    """Sends commands as users who have requested their effect before. Their cause is as of `SystemSender`."""
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
 
     async def __call__(self, command: Command[R], key: str, user_id: UUID, known: KnownRoots | None = None) -> R:
         """Carry out a command, and return its answer. Raises as `Bus.send`."""
-        context = CommandContext(actor=Actor(user_id), correlation_id=uuid7(), idempotency_key=key)
-        return (await self._bus.send(command, context, known)).answer
+        return (await self._bus.send(command, _context(Actor(user_id), key), known)).answer
+
+
+def _context(actor: Actor | None, key: str) -> CommandContext:
+    cause = present_cause() or Cause(uuid7())
+    return CommandContext(actor, cause.correlation_id, cause.event_id, key)
 
 
 def run(settings: Settings) -> None:

@@ -1,5 +1,6 @@
 """`palimpsest audit`: proves and verifies the history of the log; says who may read the history of others."""
 
+import asyncio
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -71,6 +72,10 @@ def verify(
     checkpoint: Annotated[
         list[Path] | None, typer.Option(help="File with a checkpoint that you have kept; the log must continue it.")
     ] = None,
+    personal: Annotated[
+        bool,
+        typer.Option("--personal", help="Also open each event and its personal fields, with our keys. Takes longer."),
+    ] = False,
 ) -> None:
     """Verify the whole store: each event, each tile, each signature. Exits with 1 and the first wrong position."""
     from infra.audit.differences import WrongPosition
@@ -93,6 +98,8 @@ def verify(
         f"{found.unsealed} later events are not sealed yet.",
         style="green",
     )
+    if personal:
+        _verify_personal()
 
 
 ReasonText = Annotated[str, typer.Option(help="Why: kept in the history of the account.", prompt=True)]
@@ -122,6 +129,27 @@ def dismiss(
 
     change_auditor(DismissAuditor(email=address, reason=reason))
     typer.echo("The user is no auditor any more, and all their sessions have ended.")
+
+
+def _verify_personal() -> None:
+    """Open all events with the rights of a projector, which may read data keys."""
+    from application.ports import Unavailable
+    from infra.audit.differences import WrongPosition
+    from infra.audit.unsealing import verify_unsealing
+    from infra.bootstrap.write_side import open_for_command
+
+    async def run() -> int:
+        async with open_for_command(load(part="projector"), "projector") as core:
+            with progress_bar("opening") as progress:
+                return await verify_unsealing(core.database, core.keyring, progress)
+
+    try:
+        opened = asyncio.run(run())
+    except WrongPosition as error:
+        raise failure(f"Position {error.position}: {error}.") from None
+    except Unavailable as error:
+        raise SetupError(f"{error}. `palimpsest doctor` says more.") from None
+    Terminal().print(f"{opened} events open, with all personal fields that are not erased.", style="green")
 
 
 def _own_files(settings: Settings) -> list[Path]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from uuid import UUID
@@ -27,6 +28,7 @@ T = TypeVar("T")
 
 PAGE_EVENTS = 500
 UNBOUNDED = 2**62
+DOES_NOT_OPEN = "The personal fields cannot be read"
 
 Topic = Annotated[str, typer.Argument(help="Aggregate: document, user, team, ...")]
 AggregateId = Annotated[UUID, typer.Argument(help="Id of the document, user, team, ...")]
@@ -96,20 +98,27 @@ def events(
     limit: Annotated[int | None, typer.Option(help="At most so many.", min=1)] = None,
     unseal: Unseal = False,
 ) -> None:
-    """Print events by what they say, in the order of the log: one on each line, as JSON Lines on a pipe."""
+    """Print events by what they say, in the order of the log: one on each line, as JSON Lines on a pipe.
+
+    With --unseal, events whose personal fields do not open are printed without; the command then exits with 1.
+    """
     wanted = EventFilter(stream, actor, topic, type, since, until, correlation)
 
-    async def read(core: "WriteSide", trail: "PostgresAuditTrail") -> None:
+    async def read(core: "WriteSide", trail: "PostgresAuditTrail") -> int:
         from application.travel.views import event_views
 
-        last, left = after, limit or UNBOUNDED
+        last, left, closed = after, limit or UNBOUNDED, 0
         while left and (page := await trail.search(wanted, last, min(left, PAGE_EVENTS))):
             unsealed = await _unsealed(core, page) if unseal else None
             for view in await event_views(trail, page, unsealed):
-                _print_line(view)
+                does_not_open = unsealed is not None and view.error is None and view.position not in unsealed
+                _print_line(replace(view, error=DOES_NOT_OPEN) if does_not_open else view)
+                closed += does_not_open
             last, left = page[-1].position, left - len(page)
+        return closed
 
-    _run(read, unseal)
+    if closed := _run(read, unseal):
+        raise failure(f"{DOES_NOT_OPEN}, of {closed} events. See: palimpsest audit verify")
 
 
 def caused(correlation_id: Annotated[UUID, typer.Argument(help="Id of the request (X-Request-Id).")]) -> None:
@@ -132,9 +141,15 @@ def _everything(unseal: bool) -> "MaySee | None":
 
 
 async def _unsealed(core: "WriteSide", page: Sequence[LoggedEvent]) -> Mapping[int, Root.Event]:
-    """Return the readable events of a page with their personal fields, by position."""
+    """Return the readable events of a page with their personal fields, by position; without those that do not open."""
     readable = [event for event in page if event.data is not None]
-    found = await core.store.events([(event.stream_id, event.version) for event in readable])
+    try:
+        found = await core.store.events([(event.stream_id, event.version) for event in readable])
+    except Unreadable:
+        if len(readable) == 1:
+            return {}
+        half = len(readable) // 2
+        return {**await _unsealed(core, readable[:half]), **await _unsealed(core, readable[half:])}
     return {event.position: unsealed for event, unsealed in zip(readable, found, strict=True)}
 
 

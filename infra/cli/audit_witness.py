@@ -21,11 +21,13 @@ def witness(
     """Have a witness cosign the last checkpoint (C2SP tlog-witness), and write it to a file.
 
     The witness cosigns only what continues all that it has cosigned. If it refuses, the command exits with 1.
+    The sealer asks the witnesses of PALIMPSEST_LOG_WITNESSES by itself.
     """
     from infra.audit.continuity import HistoryRefused
     from infra.audit.cosignatures import WitnessKey
+    from infra.audit.cosigned_once import cosigned_last
     from infra.audit.notes import NoteRefused
-    from infra.audit.witnessing import NotCosigned, cosigned_last
+    from infra.audit.witnessing import NotCosigned, Witness
     from infra.cli.log_access import key_of, open_log
 
     settings = load(part="auditor")
@@ -36,7 +38,7 @@ def witness(
     log = key_of(settings, log_key)
     try:
         with open_log(settings) as connection:
-            last = cosigned_last(connection, log, url, key)
+            last = cosigned_last(connection, log, Witness(key, url))
         write_private(file, last.note)
     except NotCosigned as error:
         raise failure(f"{key.name} has not cosigned the last checkpoint: {error}.") from None

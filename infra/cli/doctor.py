@@ -25,6 +25,7 @@ from infra.cli.siem_finding import examine_siem
 from infra.cli.terminal import Terminal
 from infra.cli.tree_finding import examine_tree
 from infra.cli.up import is_ready
+from infra.cli.witness_finding import examine_witnesses
 from infra.jobs.inspection import dead_by_kind, queues_without_worker
 from infra.jobs.resources import list_resources
 from infra.kafka.client.config import connection
@@ -118,6 +119,7 @@ def _postgres(settings: Settings, migration: MigrationSettings) -> Iterator[Find
                 yield from _keys(connection, settings.keys)
                 yield _partitions(connection)
                 yield examine_tree(connection, settings)
+                yield from examine_witnesses(connection, settings.audit)
                 yield examine_siem(connection, settings.siem)
                 yield examine_erasures(connection, settings)
                 yield from _jobs(connection, list(settings.jobs.queues))

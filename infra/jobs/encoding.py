@@ -3,7 +3,10 @@
     {"kind": "account_mail", "effect": "its effect key", "fields": {...}, "sealed": "base64", "key": "id of the key"}
 
 `enqueue_jobs.sql` adds `due`, in seconds since 1970. A job without confidential fields has neither `sealed` nor `key`.
-One with a turn also has `payer` and `lane`, which is its resource and its weight: "gpt-5 4".
+One with them has `subjects`, the ids of whom they are about: an erasure of one of these takes `sealed` away, and adds
+`erased` (`erase_jobs.sql`).
+One with a turn also has `payer` and `lane`, which is its resource and its weight: "gpt-5 4". One that a request caused
+also has "cause": {"request": its id, "event": the id of the event that caused the job, if one did}.
 """
 
 from base64 import b64decode, b64encode
@@ -12,9 +15,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any, get_args, get_type_hints
+from uuid import UUID
 
 import msgspec
 
+from application.cause import Cause
 from application.jobs import ConfidentialField, Job, job_kinds
 from infra.sealing.job_seals import JobSeals
 from infra.sealing.store_keys import Damage
@@ -47,15 +52,19 @@ class JobCodec:
     def __init__(self, seals: JobSeals) -> None:
         self._seals = seals
 
-    def encode(self, job: Job) -> EncodedJob:
+    def encode(self, job: Job, cause: Cause | None = None) -> EncodedJob:
         """Encode a job, with its confidential fields sealed under the current key."""
         args: JsonObject = {"kind": job.kind, "effect": job.effect_key}
+        if cause is not None:
+            event = {} if cause.event_id is None else {"event": cause.event_id}
+            args["cause"] = {"request": cause.correlation_id, **event}
         if job.turn is not None:
             args |= {"payer": job.turn.payer, "lane": job.turn.lane}
         fields = msgspec.to_builtins(job, str_keys=True)
         if names := confidential_fields(type(job)):
             content = msgspec.json.encode({name: fields.pop(name) for name in names})
             args["key"] = self._seals.current
+            args["subjects"] = sorted(map(str, job.subjects))
             args["sealed"] = b64encode(self._seals.seal(job.kind, job.effect_key, content)).decode()
         args["fields"] = fields
         return EncodedJob(job.queue, job.priority, job.lock, job.not_before, msgspec.json.encode(args).decode())
@@ -85,6 +94,19 @@ class JobCodec:
         if job.effect_key != effect_key:
             raise UnknownForm("the effect key of the job does not fit its fields")
         return job
+
+
+def cause_of(args: Mapping[str, Any]) -> Cause | None:
+    """Return what caused an encoded job; None: it is not known, as of jobs of earlier releases.
+
+    Raises:
+        Damage: this is not an encoded job.
+    """
+    kept = args.get("cause")
+    try:
+        return None if kept is None else Cause(UUID(kept["request"]), UUID(kept["event"]) if "event" in kept else None)
+    except (KeyError, ValueError, TypeError, AttributeError):
+        raise Damage("what is kept is not an encoded job") from None
 
 
 def kind_of(args: Mapping[str, Any]) -> type[Job]:

@@ -16,7 +16,10 @@ from infra.postgres.connect import Connection
 
 
 class JobStatus(StrEnum):
-    """The states of a job for people. A cancelled job that still runs is `cancelling`."""
+    """The states of a job for people. A cancelled job that still runs is `cancelling`.
+
+    An erased one was ended by the erasure of whom its sealed fields were about.
+    """
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -24,6 +27,7 @@ class JobStatus(StrEnum):
     DONE = "done"
     DEAD = "dead"
     CANCELLED = "cancelled"
+    ERASED = "erased"
 
 
 UNENDED = (JobStatus.WAITING, JobStatus.RUNNING, JobStatus.CANCELLING, JobStatus.DEAD)
@@ -33,6 +37,7 @@ SELECT job.id, args ->> 'kind' AS kind, queue_name AS queue, priority, lock, att
        args ->> 'effect' AS effect_key, args -> 'fields' AS fields, args ? 'sealed' AS has_sealed_fields,
        to_timestamp((args ->> 'due')::float8) AS due, CASE status WHEN 'todo' THEN scheduled_at END AS next_try,
        CASE WHEN status = 'doing' AND abort_requested THEN 'cancelling'
+            WHEN status IN ('cancelled', 'aborted') AND args ? 'erased' THEN 'erased'
             ELSE (ARRAY['waiting', 'running', 'done', 'dead', 'cancelled', 'cancelled'])[array_position(
                 ARRAY['todo', 'doing', 'succeeded', 'failed', 'cancelled', 'aborted'], status::text)] END AS status,
        last.error, last.reason

@@ -8,8 +8,9 @@ from typing import Any
 
 import structlog
 
+from application.cause import working_for
 from application.jobs import perform
-from infra.jobs.encoding import JobCodec, kind_of
+from infra.jobs.encoding import JobCodec, cause_of, kind_of
 from infra.jobs.retry import (
     BROKEN,
     CANCELLED,
@@ -72,8 +73,9 @@ class JobPerformer:
         if is_too_late(args, time.time()):
             return _failed(args, number, TOO_LATE)
         try:
-            async with asyncio.timeout(kind_of(args).run_timeout.total_seconds()):
-                await perform(self._codec.decode(args), self._ports)
+            with working_for(cause_of(args)):
+                async with asyncio.timeout(kind_of(args).run_timeout.total_seconds()):
+                    await perform(self._codec.decode(args), self._ports)
         except Exception as error:
             return _failed(args, number, failure_of(error), _where(error))
         return DONE

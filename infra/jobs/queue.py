@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
+from application.cause import Cause, present_cause
 from application.jobs import Job
 from application.ports import Unavailable
 from infra.jobs.encoding import EncodedJob, JobCodec
@@ -29,21 +30,24 @@ class PostgresJobQueue:
 
     async def enqueue(self, *jobs: Job, at: datetime | None = None) -> None:
         """See `application.ports.JobQueue.enqueue`. If the connection breaks, they may be kept twice."""
+        causes = [present_cause()] * len(jobs)
         for attempt in range(MAX_ATTEMPTS):
-            values = _columns(await self.encoded(*jobs, again=attempt > 0), at)
+            values = _columns(await self.encoded(jobs, causes, again=attempt > 0), at)
             if await self._database.rows(ENQUEUE, values) == [(True,)]:
                 return
         raise Unavailable(ENQUEUING)
 
-    async def enqueue_on(self, connection: AsyncConnection, jobs: Sequence[Job], at: datetime | None = None) -> None:
-        """Enqueue the jobs in the transaction of the connection, with one statement.
+    async def enqueue_on(
+        self, connection: AsyncConnection, jobs: Sequence[Job], causes: Sequence[Cause | None]
+    ) -> None:
+        """Enqueue jobs in the transaction of the connection, with one statement. `causes`: of each job.
 
         Raises:
             Unavailable: the keys of this process do not fit the database; the transaction can go on.
             psycopg.Error: the statement failed.
         """
         for attempt in range(MAX_ATTEMPTS):
-            values = _columns(await self.encoded(*jobs, again=attempt > 0), at)
+            values = _columns(await self.encoded(jobs, causes, again=attempt > 0), None)
             if await (await connection.execute(ENQUEUE, values)).fetchone() == (True,):
                 return
         raise Unavailable(ENQUEUING)
@@ -58,7 +62,9 @@ class PostgresJobQueue:
         """See `application.ports.JobQueue.paused`. For workers: others have no right to read it."""
         return {name for (name,) in await self._database.rows(PAUSED, [[*resources]])}
 
-    async def encoded(self, *jobs: Job, again: bool = False) -> list[EncodedJob]:
+    async def encoded(
+        self, jobs: Sequence[Job], causes: Sequence[Cause | None], *, again: bool = False
+    ) -> list[EncodedJob]:
         """Encode jobs under the current keys. `again`: read the keys again, since one of them has been closed.
 
         Raises:
@@ -68,7 +74,7 @@ class PostgresJobQueue:
             await self._check_keys(again=again)
         except WrongKey as error:
             raise Unavailable(ENQUEUING) from error
-        return [self._codec.encode(job) for job in jobs]
+        return [self._codec.encode(job, cause) for job, cause in zip(jobs, causes, strict=True)]
 
 
 def _columns(jobs: Sequence[EncodedJob], at: datetime | None) -> list[list[Any]]:

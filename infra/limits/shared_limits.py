@@ -7,9 +7,8 @@ that a cluster keeps them in one slot.
 
 import asyncio
 import math
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from time import monotonic
 from typing import Any, TypeVar, cast
@@ -19,10 +18,10 @@ from hiredis import pack_command
 from prometheus_client import Counter
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError
 
 from application.ports import Bucket, BucketState, Decision
-from infra.coalesce import Coalescer
+from infra.coalesce import Batcher
 from infra.limits.local_limits import LocalLimits
 
 ANSWER_SECONDS = 0.1
@@ -46,44 +45,42 @@ decisions = {
 
 log = structlog.get_logger(__name__)
 
-# KEYS: buckets. ARGV: 1 (take) or -1 (give back); then of each bucket the charge and its window, in microseconds.
-# Returns 1, or 0 if a bucket is full (then none is charged); and of each bucket the time in which it will be empty. A
-# clock that was set back makes no bucket fuller than full.
+# KEYS: the buckets of all calls, one call after the other. ARGV, of each call: the number of its buckets; then of each
+# bucket the charge (less than 0: give back) and its window, in microseconds. Returns of each call: 1, or 0 if a bucket
+# is full (then none is charged); and of each bucket the time in which it will be empty. A clock that was set back makes
+# no bucket fuller than full.
 COUNT = """
-local time, way, admitted, used = redis.call('TIME'), tonumber(ARGV[1]), 1, {}
+local time, key, at, answers = redis.call('TIME'), 0, 1, {}
 local now = time[1] * 1000000 + time[2]
-for n = 1, #KEYS do
-    local charge, window = tonumber(ARGV[2 * n]), tonumber(ARGV[2 * n + 1])
-    used[n] = math.min(math.max((tonumber(redis.call('GET', KEYS[n])) or now) - now, 0), window)
-    if used[n] + way * charge > window then admitted = 0 end
-end
-if admitted == 1 then
-    for n = 1, #KEYS do
-        used[n] = math.max(used[n] + way * tonumber(ARGV[2 * n]), 0)
-        if used[n] == 0 then
-            redis.call('DEL', KEYS[n])
-        else
-            redis.call('SET', KEYS[n], string.format('%.0f', now + used[n]), 'PX', math.ceil(used[n] / 1000))
-        end
+while at < #ARGV do
+    local size, answer = tonumber(ARGV[at]), {1}
+    for n = 1, size do
+        local charge, window = tonumber(ARGV[at + 2 * n - 1]), tonumber(ARGV[at + 2 * n])
+        local used = math.min(math.max((tonumber(redis.call('GET', KEYS[key + n])) or now) - now, 0), window)
+        if used + charge > window then answer[1] = 0 end
+        answer[n + 1] = used
     end
+    for n = 1, answer[1] * size do
+        local used = math.max(answer[n + 1] + tonumber(ARGV[at + 2 * n - 1]), 0)
+        if used == 0 then
+            redis.call('DEL', KEYS[key + n])
+        else
+            redis.call('SET', KEYS[key + n], string.format('%.0f', now + used), 'PX', math.ceil(used / 1000))
+        end
+        answer[n + 1] = used
+    end
+    answers[#answers + 1], key, at = answer, key + size, at + 2 * size + 1
 end
-return {admitted, unpack(used)}
+return answers
 """
+
+Call = tuple[Sequence[str], Sequence[int]]
+"""The keys of buckets that are charged together, and what the script is told of them."""
+Answer = Sequence[int] | None
+"""What the script answers to a call; None: Redis is silent."""
 
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Call:
-    """One call of the script. Two with the same content are different charges."""
-
-    keys: tuple[str, ...]
-    arguments: tuple[int, ...]
-
-    def command(self, sha: str) -> tuple[Any, ...]:
-        """Return the command of Redis."""
-        return ("EVALSHA", sha, len(self.keys), *self.keys, *self.arguments)
 
 
 class SharedLimits:
@@ -106,7 +103,7 @@ class SharedLimits:
         self._answer_seconds = answer_seconds
         self._script = redis.register_script(COUNT)
         self._name = lru_cache(MAX_KNOWN_NAMES)(self._name_of)
-        self._calls: Coalescer[_Call, list[int]] = Coalescer(self._run)
+        self._calls: Batcher[Call, Answer] = Batcher(self._run)
         self._connection: AbstractConnection | None = None
         self._is_silent = False
         self._ask_again_at = 0.0
@@ -117,10 +114,9 @@ class SharedLimits:
         if answer is None:
             decision = await self._alone.take(buckets)
         else:
-            states = [
-                BucketState(bucket.quota, used, bucket.cost) for bucket, used in zip(buckets, answer[1:], strict=True)
-            ]
-            decision = Decision(bool(answer[0]), tuple(states))
+            admitted, *used = answer
+            states = [BucketState(bucket.quota, each, bucket.cost) for bucket, each in zip(buckets, used, strict=True)]
+            decision = Decision(admitted == 1, tuple(states))
         decisions[answer is not None, decision.admitted].inc()
         return decision
 
@@ -140,45 +136,45 @@ class SharedLimits:
             await self._redis.connection_pool.release(self._connection)
         await self._redis.aclose()
 
-    async def _ask(self, way: int, buckets: Sequence[Bucket]) -> list[int] | None:
-        """Return the answer of Redis; None: it is silent."""
-        sizes = [size for bucket in buckets for size in (bucket.cost * bucket.quota.step, bucket.quota.window)]
-        call = _Call(
-            tuple([self._name(bucket.quota.name, bucket.group, bucket.caller) for bucket in buckets]), (way, *sizes)
-        )
+    async def _ask(self, way: int, buckets: Sequence[Bucket]) -> Answer:
+        keys, arguments = [], [len(buckets)]
+        for bucket in buckets:
+            quota = bucket.quota
+            keys.append(self._name(quota.name, bucket.group, bucket.caller))
+            arguments += (way * bucket.cost * quota.step, quota.window)
         if not self._is_silent:
-            return await self._calls.get(call)
+            return await self._calls.run((keys, arguments))
         if monotonic() < self._ask_again_at:
             return None
         # One at a time, however long it takes: two would read each other's answers.
         self._ask_again_at = math.inf
         try:
-            return (await self._try([call])).get(call)
+            return (await self._try([(keys, arguments)]))[0]
         finally:
             self._ask_again_at = monotonic() + SILENCE_SECONDS
 
-    async def _run(self, calls: list[_Call]) -> Mapping[_Call, list[int]]:
+    async def _run(self, calls: Sequence[Call]) -> Sequence[Answer]:
         """Run calls that have come together, unless those before them have met silence."""
-        return {} if self._is_silent else await self._try(calls)
+        return [None] * len(calls) if self._is_silent else await self._try(calls)
 
-    async def _try(self, calls: list[_Call]) -> Mapping[_Call, list[int]]:
+    async def _try(self, calls: Sequence[Call]) -> Sequence[Answer]:
         try:
             answers = await _in_time(self._answers(calls), self._answer_seconds)
         except (RedisError, OSError, TimeoutError) as error:
             if not self._is_silent:
                 log.warning("limits are counted by each process alone", error=type(error).__name__)
             self._is_silent, self._ask_again_at = True, monotonic() + SILENCE_SECONDS
-            return {}
+            return [None] * len(calls)
         if self._is_silent:
             log.info("limits are shared again")
         self._is_silent = False
         return answers
 
-    async def _answers(self, calls: list[_Call]) -> dict[_Call, list[int]]:
+    async def _answers(self, calls: Sequence[Call]) -> Sequence[Answer]:
         """Return the answers of one round trip; of two if Redis does not know the script: then it has run no call.
 
         Raises:
-            RedisError: a call has failed.
+            RedisError: the script has failed.
         """
         try:
             return await self._send(calls)
@@ -186,25 +182,24 @@ class SharedLimits:
             await self._redis.script_load(COUNT)
             return await self._send(calls)
 
-    async def _send(self, calls: list[_Call]) -> dict[_Call, list[int]]:
+    async def _send(self, calls: Sequence[Call]) -> Sequence[Answer]:
         """Run the script on a connection of our own: to borrow one for each round trip doubles its cost.
 
         Raises:
-            RedisError: the first error of a call.
+            RedisError: the script has failed.
         """
         if self._connection is None:
             pool: Any = self._redis.connection_pool
             self._connection = cast(AbstractConnection, await pool.get_connection())
-        commands = [call.command(self._script.sha) for call in calls]
+        keys = [key for keys, _ in calls for key in keys]
+        arguments = [argument for _, arguments in calls for argument in arguments]
         # The connection packs with Python, which takes as long as all else here.
-        await self._connection.send_packed_command(b"".join([pack_command(command) for command in commands]))
+        command: tuple[Any, ...] = ("EVALSHA", self._script.sha, len(keys), *keys, *arguments)
+        await self._connection.send_packed_command(pack_command(command))
         async with asyncio.timeout(
             CLIENT_SECONDS
         ):  # a cancellation of `_in_time` may have come too late for the sending
-            answers = [await _answer_of(self._connection) for _ in calls]
-        if errors := [answer for answer in answers if isinstance(answer, ResponseError)]:
-            raise errors[0]
-        return dict(zip(calls, answers, strict=True))
+            return cast(Sequence[Answer], await self._connection.read_response(timeout=math.inf))
 
     def _name_of(self, quota: str, group: str, caller: str) -> str:
         """Return the name of the key of a bucket."""
@@ -213,14 +208,6 @@ class SharedLimits:
 
     def _hash(self, text: str) -> str:
         return self._digest(b"limits", text.encode())[:DIGEST_BYTES].hex()
-
-
-async def _answer_of(connection: AbstractConnection) -> Any:
-    """Return the next answer, also if it is an error: those of other calls follow it. The caller bounds its time."""
-    try:
-        return await connection.read_response(timeout=math.inf)
-    except ResponseError as error:
-        return error
 
 
 async def _in_time(work: Coroutine[Any, Any, T], seconds: float) -> T:

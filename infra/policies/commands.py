@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from application.cause import Cause
 from application.commands import Command
 from application.policy import Policy, command_key
 from application.ports import AnswerExpired, Busy, CommandContext, InFlight, NotSettled, RecordedEvent, Unreadable
@@ -48,8 +49,13 @@ class Causes:
         return metadata_of(stored)
 
 
+def cause_by(event: Metadata) -> Cause:
+    """Return an event as the cause of work. One without a request began by itself."""
+    return Cause(event.correlation_id or event.event_id, event.event_id)
+
+
 async def carry_out(
-    policy: Policy, commands: Sequence[Command[Any]], event: RecordedEvent, causes: Causes, send: PolicySend
+    policy: Policy, commands: Sequence[Command[Any]], event: RecordedEvent, found: Metadata, send: PolicySend
 ) -> None:
     """Send the commands about an event, in order. Those that an earlier attempt has carried out are not repeated.
 
@@ -58,18 +64,16 @@ async def carry_out(
         BatchPostponed: another command is in the way now.
         Unavailable, OutcomeUnknown: a server does not answer.
     """
-    if not commands:
-        return
-    cause = await causes.of(event)
+    cause = cause_by(found)
     # Nothing is left to do: it is settled, or was carried out.
     settled: tuple[type[Exception], ...] = (*policy.settled_by, AnswerExpired, NotSettled)
     for number, command in enumerate(commands):
         context = CommandContext(
             actor=None,
-            correlation_id=cause.correlation_id or cause.event_id,
+            correlation_id=cause.correlation_id,
             causation_id=cause.event_id,
             idempotency_key=command_key(policy.name, event.position, number),
-            traceparent=cause.traceparent,
+            traceparent=found.traceparent,
         )
         try:
             await send(command, context)

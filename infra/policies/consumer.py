@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from application.cause import Cause
 from application.jobs import Job
 from application.policy import Policy
 from application.ports import EventFeed, RecordedEvent, Undecodable
@@ -22,8 +23,8 @@ from infra.projector.quarantine import retry_stream
 from infra.sealing.store_keys import StoreKeys
 from projections.kernel import UNREADABLE, Poison
 
-EnqueueOn = Callable[[Connection, Sequence[Job]], Awaitable[None]]
-"""Keeps jobs, in the transaction of the connection."""
+EnqueueOn = Callable[[Connection, Sequence[Job], Sequence[Cause]], Awaitable[None]]
+"""Keeps jobs, each with its cause, in the transaction of the connection."""
 
 MAX_BATCH = 100
 """Events in one transaction. Few: their commands are sent while it is open."""
@@ -81,8 +82,9 @@ class PolicyConsumer:
         reactions = Reactions(self.policy, self._parts.send, causes, kept, poisons)
         await self._react(reactions, staged)
         await states.store(connection, self.name, reactions.changed)
-        if jobs := reactions.jobs:
-            await self._parts.enqueue(connection, jobs)
+        if reactions.jobs:
+            jobs, caused_by = zip(*reactions.jobs, strict=True)
+            await self._parts.enqueue(connection, jobs, caused_by)
         return list(poisons.values())
 
     async def apply_carefully(

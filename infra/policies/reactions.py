@@ -10,13 +10,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from application.cause import Cause
 from application.commands import Command
 from application.jobs import Job
 from application.policy import Policy, react_to
 from application.ports import RecordedEvent
 from domain.kernel import Root
 from infra.policies import states
-from infra.policies.commands import Causes, PolicySend, carry_out
+from infra.policies.commands import Causes, PolicySend, carry_out, cause_by
 from infra.postgres.projector_connection import is_poison
 from infra.projector.consumers import BatchPostponed
 from projections.kernel import Poison
@@ -53,13 +54,13 @@ class Reactions:
         self._causes = causes
         self._states = kept
         self._poisons = poisons
-        self._jobs: list[tuple[int, list[Job]]] = []
+        self._jobs: list[tuple[int, list[tuple[Job, Cause]]]] = []
         self._obstacle: Exception | None = None
         self.changed: dict[UUID, bytes | None] = {}
 
     @property
-    def jobs(self) -> list[Job]:
-        """The jobs, in the order of the events."""
+    def jobs(self) -> list[tuple[Job, Cause]]:
+        """The jobs with their causes, in the order of the events."""
         return [job for _, jobs in sorted(self._jobs, key=lambda found: found[0]) for job in jobs]
 
     async def run(self, staged: Sequence[StagedEvent]) -> None:
@@ -102,9 +103,10 @@ class Reactions:
         if len(jobs) + len(commands) < len(list(step.reactions)):
             raise TypeError(f"{policy.name} returns something that is neither a job nor a command")
         after = states.encode(step.state)
-        await carry_out(policy, commands, staged.event, self._causes, self._send)
-        if jobs:
-            self._jobs.append((staged.event.position, jobs))
+        if commands or jobs:
+            found = await self._causes.of(staged.event)
+            await carry_out(policy, commands, staged.event, found, self._send)
+            self._jobs.append((staged.event.position, [(job, cause_by(found)) for job in jobs]))
         if after != before:
             self._states[key] = self.changed[key] = after
 

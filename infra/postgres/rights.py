@@ -72,6 +72,8 @@ RIGHTS: Mapping[tuple[str, str], Mapping[Part, str]] = {
     ("TABLE", f"{OURS}.log_tiles"): {"sealer": "SELECT, INSERT", "api": "SELECT", "auditor": "SELECT"},
     ("TABLE", f"{OURS}.log_edges"): {"sealer": "SELECT, INSERT, UPDATE", "api": "SELECT", "auditor": "SELECT"},
     ("TABLE", f"{OURS}.log_checkpoints"): {"sealer": "SELECT, INSERT", "api": "SELECT", "auditor": "SELECT"},
+    ("TABLE", f"{OURS}.log_cosignatures"): {"sealer": "SELECT, INSERT", "api": "SELECT", "auditor": "SELECT"},
+    ("TABLE", f"{OURS}.log_witnesses"): {"sealer": "SELECT, INSERT, UPDATE"},
 }
 """Privileges by kind and name of the object, then by part. The owner has all of them."""
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 
+from application.cause import present_cause
 from application.jobs import Job
 from application.ports import (
     IDLE_LIFETIME,
@@ -96,7 +97,7 @@ class PostgresSessions:
             *(client, digest, MAX_SESSIONS),
         ]
         for attempt in range(MAX_ATTEMPTS):
-            [encoded] = await self._queue.encoded(job, again=attempt > 0)
+            [encoded] = await self._queue.encoded([job], [present_cause()], again=attempt > 0)
             of_job = (encoded.queue, encoded.priority, encoded.lock, encoded.args, encoded.not_before)
             [(beginning,)] = await self._database.rows(BEGIN, [*values, *of_job])
             if beginning != "closed_key":

@@ -134,5 +134,6 @@ def _quiet_libraries() -> None:
     logging.getLogger("uvicorn.access").disabled = True
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     logging.getLogger("openai").setLevel(logging.WARNING)  # it logs prompts at level DEBUG
-    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it logs addresses, which may hold secrets, at level INFO
+    for name in ("httpx2", "httpcore2"):  # they log addresses and headers, which may hold secrets, below this level
+        logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("kafka").setLevel(logging.CRITICAL)

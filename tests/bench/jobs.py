@@ -129,7 +129,7 @@ async def _enqueue(database: DatabaseForTests, number: int, together: int = BATC
         for begin in range(0, number, together):
             jobs = [Nothing(number=each) for each in range(begin, min(begin + together, number))]
             async with connection.transaction():
-                await queue.enqueue_on(connection, jobs)
+                await queue.enqueue_on(connection, jobs, len(jobs) * [None])
         seconds = time.perf_counter() - started
     await pool.close()
     return number / seconds

@@ -11,6 +11,7 @@ from time import perf_counter, process_time
 
 import psycopg
 
+from application.cause import Cause
 from application.jobs import Job
 from application.policy import Policy, Reaction, policy
 from domain.content.document import Document
@@ -88,7 +89,7 @@ def rows(bench: Bench) -> Iterator[Row]:
         yield below("idle policies", "% of a core", [own(_idle, bench.seconds(IDLE_SECONDS))], MAX_IDLE_PERCENT)
 
 
-async def _enqueue(connection: Connection, jobs: Sequence[Job]) -> None:
+async def _enqueue(connection: Connection, jobs: Sequence[Job], _: Sequence[Cause]) -> None:
     await connection.execute(ENQUEUE, [Texts(job.effect_key for job in jobs)])
 
 

@@ -18,7 +18,7 @@ from infra.kafka.reconcile.reconcile import find_closed, reconcile
 from infra.local.servers.kafka import EmbeddedKafka, KafkaQuorum
 from infra.local.servers.process import free_ports
 from tests.chaos.disk import small_disk
-from tests.support.kafka import FAULTS
+from tests.support.kafka import FAULTS, KafkaForTests
 from tests.support.stores import STAMPS, open_store
 
 PARTITIONS = 4
@@ -102,4 +102,4 @@ def open_brokers(folder: Path, count: int, stack: ExitStack) -> Brokers:
 def _node(place: Path, port: int, number: int, quorum: KafkaQuorum) -> EmbeddedKafka:
     copies = len(quorum.controllers)
     settings = {**FAULTS, "default.replication.factor": str(copies), "min.insync.replicas": str(max(1, copies - 1))}
-    return EmbeddedKafka(place, port=port, settings=settings, megabytes=256, node=number, quorum=quorum)
+    return KafkaForTests(place, port=port, settings=settings, megabytes=256, node=number, quorum=quorum)

@@ -12,6 +12,7 @@ from kafka.errors import KafkaError
 from infra.local.servers.kafka import EmbeddedKafka
 from infra.local.servers.process import free_port
 from tests.chaos.disk import clear, fill, small_disk
+from tests.support.kafka import KafkaForTests
 from tests.support.servers import open_folder
 
 PLACE = TopicPartition("kept", 0)
@@ -23,7 +24,7 @@ def broker(request: pytest.FixtureRequest) -> Iterator[EmbeddedKafka]:
     with open_folder() as folder:
         place = folder / "kafka"
         with small_disk(place) if request.param == "small disk" else nullcontext():
-            opened = EmbeddedKafka(place, port=free_port(), megabytes=256)
+            opened = KafkaForTests(place, port=free_port(), megabytes=256)
             opened.start()
             try:
                 yield opened

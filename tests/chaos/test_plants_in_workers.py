@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from adapters.mail.smtp_mailer import SmtpMailer
+from application.cause import Cause
 from application.identity.account_jobs import AccountMail, OpenRequestedAccount
 from application.jobs import Job, perform
 from application.ports import Mail
@@ -67,9 +68,9 @@ def commit_the_checkpoint_before_the_jobs(scene: Scene, patch: pytest.MonkeyPatc
     """The first process with jobs of a policy dies when their checkpoint is committed; the next one goes on there."""
     enqueue, died = PostgresJobQueue.enqueue_on, list[Job]()
 
-    async def enqueue_on(self: PostgresJobQueue, connection: object, jobs: list[Job]) -> None:
+    async def enqueue_on(self: PostgresJobQueue, connection: object, jobs: list[Job], causes: list[Cause]) -> None:
         if died:
-            await enqueue(self, connection, jobs)  # type: ignore[arg-type]
+            await enqueue(self, connection, jobs, causes)  # type: ignore[arg-type]
         died.extend(jobs)
 
     patch.setattr(PostgresJobQueue, "enqueue_on", enqueue_on)

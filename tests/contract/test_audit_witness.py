@@ -3,15 +3,15 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from infra.audit.continuity import HistoryRefused
 from infra.audit.cosignatures import WitnessKey
+from infra.audit.cosigned_once import cosigned_last
 from infra.audit.notes import CheckpointSigner, NoteRefused
-from infra.audit.witnessing import NotCosigned, cosigned, cosigned_last
+from infra.audit.witnessing import NotCosigned, SealedTree, Witness, cosignature, open_client
 from infra.postgres.connect import connect
 from infra.settings.audit import DEFAULT_ORIGIN
 from tests.support import go
@@ -22,15 +22,6 @@ from tests.support.servers import PROJECT, Database
 CHANGE = "UPDATE stored_events SET state = 'x'::bytea WHERE notification_id = 7"
 
 
-@dataclass
-class Witness:
-    """A running witness."""
-
-    url: str
-    key: WitnessKey
-    key_text: str
-
-
 @pytest.fixture
 def witness() -> Iterator[Witness]:
     program = go.built("audit_witness")
@@ -38,14 +29,24 @@ def witness() -> Iterator[Witness]:
         assert running.stdout is not None
         url, key = (running.stdout.readline().strip() for _ in range(2))
         try:
-            yield Witness(url, WitnessKey.parse(key), key)
+            yield Witness(WitnessKey.parse(key), url)
         finally:
             running.kill()
 
 
 def ask(witness: Witness, database: Database) -> str:
     with connect(database.part_url("auditor")) as connection:
-        return cosigned_last(connection, SIGNER.key, witness.url, witness.key).note
+        return cosigned_last(connection, SIGNER.key, witness).note
+
+
+async def cosigned(witness: Witness, note: str) -> str:
+    """The line for a checkpoint of three events."""
+
+    async def proof_from(_: int) -> list[bytes]:
+        return []
+
+    async with open_client() as client:
+        return await cosignature(client, witness, SealedTree(3, note), 0, proof_from)
 
 
 def grown(database: Database, number: int) -> None:
@@ -96,23 +97,23 @@ def test_a_log_that_was_set_back_is_seen_by_its_witness(witness: Witness, databa
         ask(witness, database)
 
 
-def test_a_witness_refuses_another_key(witness: Witness) -> None:
+async def test_a_witness_refuses_another_key(witness: Witness) -> None:
     other = CheckpointSigner(DEFAULT_ORIGIN, bytes(32)).sign(3, bytes(32))
     with pytest.raises(NotCosigned, match="signature of the log is not one of the key"):
-        cosigned(witness.url, witness.key, other, lambda _: [], 3)
+        await cosigned(witness, other)
 
 
-def test_a_cosignature_of_another_key_and_a_witness_that_is_down_are_refused(
+async def test_a_cosignature_of_another_key_and_a_witness_that_is_down_are_refused(
     witness: Witness, database: Database
 ) -> None:
     grown(database, 3)
     with pytest.raises(NotCosigned, match="no cosignature of its key"):
-        cosigned(witness.url, WitnessKey(witness.key.name, bytes(32)), last_note(database), lambda _: [], 3)
+        await cosigned(Witness(WitnessKey(witness.key.name, bytes(32)), witness.url), last_note(database))
     for url in ("http://127.0.0.1:1", "nothing"):
         with pytest.raises(NotCosigned, match="does not answer"):
-            cosigned(url, witness.key, last_note(database), lambda _: [], 3)
+            await cosigned(Witness(witness.key, url), last_note(database))
     with pytest.raises(NotCosigned, match="does not know the log"):
-        cosigned(f"{witness.url}/none", witness.key, last_note(database), lambda _: [], 3)
+        await cosigned(Witness(witness.key, f"{witness.url}/none"), last_note(database))
 
 
 def test_the_command_keeps_the_cosigned_checkpoint(witness: Witness, database: Database, tmp_path: Path) -> None:
@@ -129,14 +130,14 @@ def test_the_command_keeps_the_cosigned_checkpoint(witness: Witness, database: D
             check=False,
         )
 
-    done = run("witness", witness.url, witness.key_text, str(file))
+    done = run("witness", witness.url, str(witness.key), str(file))
     assert (done.returncode, done.stdout) == (0, f"{witness.key.name} has cosigned the checkpoint of 300 events.\n")
     witness.key.cosigned_at(file.read_text())
     assert "in 2 checkpoints" in run("verify", "--checkpoint", str(file)).stdout
     execute(database, CHANGE)
     empty_tree(database)
     grown(database, 5)
-    refused = run("witness", witness.url, witness.key_text, str(tmp_path / "other"))
+    refused = run("witness", witness.url, str(witness.key), str(tmp_path / "other"))
     assert (refused.returncode, "another history" in refused.stderr) == (1, True)
     assert not (tmp_path / "other").exists()
     assert "WITNESS_KEY: the key is not written" in run("witness", witness.url, "abc", str(file)).stderr

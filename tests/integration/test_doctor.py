@@ -6,6 +6,8 @@ import psycopg
 import pytest
 import redis
 
+from infra.audit import cosigned_rows
+from infra.audit.cosignatures import WitnessKey
 from infra.audit.known_checkpoint import FILE_NAME
 from infra.cli import doctor as checks
 from infra.cli.doctor import doctor
@@ -17,6 +19,7 @@ from infra.sealing.check_values import COMPARED, RECORD_KEY, values_of
 from infra.sealing.key_ring import KeyKind, KeyRing
 from infra.settings.keys import KEYS_FILE
 from tests.support.environment import unset_settings
+from tests.support.given import NOW
 from tests.support.sealing import SIGNER, execute, fill, seal
 from tests.support.servers import Database, RedisForTests, redis_admin
 from tests.support.smtp import running_smtp
@@ -392,6 +395,38 @@ def test_the_default_name_of_the_log_is_a_warning_in_production_until_events_are
     output = capsys.readouterr().out
     assert "✓ Audit        5 events are sealed" in output
     assert "PALIMPSEST_LOG_ORIGIN" not in output
+
+
+def test_witnesses_that_do_not_cosign_or_know_another_history_are_named(
+    database: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = WitnessKey("w.example", bytes(32))
+    fill(database, 5)
+    seal(database)
+    doctor()
+    assert "✓ Witnesses    none; PALIMPSEST_LOG_WITNESSES names some" in capsys.readouterr().out
+    monkeypatch.setenv("PALIMPSEST_LOG_WITNESSES", f"x{key} https://w.example/secret")
+    doctor()
+    assert "✗ Witnesses    the settings are wrong" in capsys.readouterr().out
+    monkeypatch.setenv("PALIMPSEST_LOG_WITNESSES", f"{key} https://w.example/secret")
+    doctor()
+    assert "✓ Witnesses    w.example has cosigned 0 events\n" in capsys.readouterr().out
+    execute(database, "UPDATE log_checkpoints SET signed_at = signed_at - interval '6 minutes'")
+    execute(database, cosigned_rows.SAY, str(key), "it does not know the log", False)
+    doctor()
+    output = capsys.readouterr().out
+    assert (
+        "! Witnesses    w.example has cosigned 0 events, and none of the later ones within 5 minutes; now it" in output
+    )
+    execute(database, cosigned_rows.ADD, 5, str(key), "", NOW)
+    execute(database, cosigned_rows.SAY, str(key), None, False)
+    doctor()
+    assert "✓ Witnesses    w.example has cosigned 5 events\n" in capsys.readouterr().out
+    execute(database, cosigned_rows.SAY, str(key), "it is another history", True)
+    doctor()
+    output = capsys.readouterr().out
+    assert "✗ Witnesses    w.example has cosigned 5 events; now it is another history" in output
+    assert "secret" not in output
 
 
 def test_a_siem_that_has_not_confirmed_the_log_for_minutes_is_a_warning(

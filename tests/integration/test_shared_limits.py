@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,24 @@ async def until_shared(limits: SharedLimits) -> None:
         await asyncio.sleep(PAUSE_SECONDS)
 
 
+async def test_charges_that_come_together_share_one_call_of_the_script(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    send = SharedLimits._send
+
+    async def noted(self: SharedLimits, calls: Any) -> Any:
+        asked.append(len(calls))
+        return await send(self, calls)
+
+    monkeypatch.setattr(SharedLimits, "_send", noted)
+    async with shared(redis_url, 5.0) as limits:
+        callers = [str(number % 3) for number in range(21)]
+        found = await asyncio.gather(*[limits.take([here(caller=caller)]) for caller in callers])
+    assert asked == [21]
+    assert [decision.admitted for decision in found] == [True] * 15 + [False] * 6
+
+
 async def test_a_redis_that_has_forgotten_the_script_gets_it_again(redis_url: str) -> None:
     async with shared(redis_url, 5.0) as limits:
         await limits.take([here()])
@@ -141,28 +160,30 @@ async def test_keys_show_no_address_have_one_slot_and_expire(redis_url: str) -> 
     assert not any("192.0.2" in text for text in [*keys, *map(str, values)])
 
 
-moves = st.tuples(st.sampled_from([1, -1, 1, 1]), st.integers(0, 3 * MICROSECONDS))
+moves = st.tuples(st.lists(st.sampled_from([1, -1, 1, 1]), min_size=1, max_size=3), st.integers(0, 3 * MICROSECONDS))
 
 
-@given(st.integers(1, 5), st.integers(1, 5), st.lists(moves, max_size=30))
+@given(st.integers(1, 5), st.integers(1, 5), st.lists(moves, max_size=20))
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_script_decides_as_a_process_alone_does(
-    redis_url: str, count: int, other: int, moves: list[tuple[int, int]]
+    redis_url: str, count: int, other: int, moves: list[tuple[list[int], int]]
 ) -> None:
-    """The same moves at the same times. Only here the script gets its time from the caller."""
+    """The same moves at the same times, up to three in a call. Only here the script gets its time from the caller."""
     script = COUNT.replace("redis.call('TIME')", "{math.floor(ARGV[#ARGV] / 1000000), ARGV[#ARGV] % 1000000}")
-    quotas = [Quota("a", count, 4, count), Quota("b", other, 7, other)]
-    sizes = [size for quota in quotas for size in (quota.step, quota.window)]
+    buckets = [Bucket(Quota("a", count, 4, count), "ada", "ada"), Bucket(Quota("b", other, 7, other), "ada", "ada")]
     now = 1_800_000_000 * MICROSECONDS
     local = LocalLimits(clock=lambda: now)
     with redis.Redis.from_url(redis_admin(redis_url)) as client:
         client.delete("a", "b")
-        for way, pause in moves:
+        for ways, pause in moves:
             now += pause
-            found = client.eval(script, 2, "a", "b", way, *sizes, now)
-            buckets = [Bucket(quota, "ada", "ada") for quota in quotas]
-            if way == -1:
-                asyncio.run(local.give_back(buckets))
-                continue
-            decision = asyncio.run(local.take(buckets))
-            assert found == [int(decision.admitted), *(state.used for state in decision.states)]
+            sizes = [
+                (2, *[size for each in buckets for size in (way * each.quota.step, each.quota.window)]) for way in ways
+            ]
+            found = client.eval(script, 2 * len(ways), *["a", "b"] * len(ways), *chain.from_iterable(sizes), now)
+            for way, answer in zip(ways, found, strict=True):
+                if way == -1:
+                    asyncio.run(local.give_back(buckets))
+                    continue
+                decision = asyncio.run(local.take(buckets))
+                assert answer == [int(decision.admitted), *(state.used for state in decision.states)]

@@ -33,6 +33,7 @@ from application.ports import Actor, CommandContext
 from application.privacy.account_deadlines import MeetAccountDeadlines
 from application.privacy.erasure_list import FinishErasure, ListErasure
 from application.privacy.hold_mails import HoldMail
+from application.privacy.resuming import ResumeErasure
 from application.privacy.unverified_users import EraseUnverifiedUsers
 from application.request_notices import TellOfAccessRequests, TellTeam
 from application.teams.domain_checks import CheckDomains
@@ -201,6 +202,15 @@ def delete_long_ago(scene: Scene) -> None:
     remind_of_deletion(user, now=utc_now() - DELETION_GRACE)
     append(scene, user)
     wait_until(lambda: bool(rows(scene.database.admin_url, "SELECT FROM read.account_deadline")))
+
+
+def lift_hold(scene: Scene) -> None:
+    """Lift a legal hold on an account that was to be erased until yesterday."""
+    delete_long_ago(scene)
+    record = ErasureRecord.open("user", USER_ID, now=utc_now())
+    record.place(UUID(int=0x401D), now=utc_now())
+    record.lift(UUID(int=0x401D), now=utc_now())
+    append(scene, record)
 
 
 def hold(scene: Scene) -> None:
@@ -392,6 +402,7 @@ DOMAIN_MAIL = DomainMail(team_id=TEAM_ID, version=3)
 HOLD_MAIL = HoldMail(
     template="deletion_held", record_id=ErasureRecord.id_of(USER_ID), stream_id=ErasureRecord.id_of(USER_ID), version=2
 )
+RESUME = ResumeErasure(record_id=ErasureRecord.id_of(USER_ID), version=3)
 LIST = ListErasure(stream_kind="user", stream_id=USER_ID, erased_at=utc_now())
 FINISH = FinishErasure(stream_kind="user", stream_id=USER_ID)
 OFFER = DocumentOfferMail(document_id=DOCUMENT_ID, version=2)
@@ -490,6 +501,7 @@ EXAMPLES: Mapping[type[Job], JobExample] = {
             lambda scene: [LIST.effect_key for _ in (scene.folder / "files").glob(f"*/{LIST.effect_key}")],
         ),
         JobExample(FINISH, open_beside_a_projector, happened("user.erased", FINISH)),
+        JobExample(RESUME, lift_hold, happened("user.erased", RESUME)),
         JobExample(HOLD_MAIL, hold, lambda scene: [key for key in mailed(scene) if key == HOLD_MAIL.effect_key]),
         JobExample(OFFER, offer_document, lambda scene: [key for key in mailed(scene) if key == OFFER.effect_key]),
         JobExample(MeetTeamDeadlines(), invite_long_ago, happened("team.invitation_expired", MeetTeamDeadlines())),

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from application.cause import Cause
 from application.commands import Command
 from application.jobs import Job
 from application.ports import CommandContext
@@ -54,10 +55,10 @@ async def work(url: str, step: str) -> None:
             if step == "amid the commands" and sent == 3:
                 die()
 
-        async def enqueue(connection: Connection, jobs: Sequence[Job]) -> None:
+        async def enqueue(connection: Connection, jobs: Sequence[Job], causes: Sequence[Cause]) -> None:
             if step == "after the commands":
                 die()
-            await enqueue_on(connection, jobs)
+            await enqueue_on(connection, jobs, causes)
             if step == "before the commit":
                 die()
 

@@ -11,6 +11,7 @@ from functools import partial
 from uuid_utils.compat import uuid7
 
 from application.bus import Bus
+from application.cause import Cause
 from application.jobs import Job
 from application.policy import Policy
 from infra.bootstrap.policies import policy_loop
@@ -42,7 +43,7 @@ def create_job_table(admin_url: str) -> None:
     rows(admin_url, CREATE)
 
 
-async def enqueue_on(connection: Connection, jobs: Sequence[Job]) -> None:
+async def enqueue_on(connection: Connection, jobs: Sequence[Job], _: Sequence[Cause]) -> None:
     """Keep jobs in the table of the tests."""
     contents = Texts(job.text if isinstance(job, Announce) else "" for job in jobs)
     await connection.execute(ENQUEUE, [Texts(job.effect_key for job in jobs), contents])

@@ -57,7 +57,7 @@ def casts(connection: psycopg.Connection) -> Iterator[str]:
 def _statements(connection: psycopg.Connection, schema: str) -> Iterator[str]:
     bodies = re.sub(r"--.*", "", "\n".join(body for (body,) in connection.execute(BODIES)))
     elements = _elements(connection)
-    words, symbols = set(re.findall(r"[a-z_0-9]+", bodies)), set(re.findall(r"[-+*/<>=~!@#%^&|]+", bodies))
+    words, symbols = set(re.findall(r"[a-z_0-9]+", bodies)), set(re.findall(r"[-+*/<>=~!@#%^&|?]+", bodies))
     for name, arguments, result in _concrete(connection, FUNCTIONS, words, elements):
         yield f"CREATE FUNCTION {schema}.{name}({', '.join(arguments)}) RETURNS {result} {RAISES % name}"
     for n, (symbol, arguments, result) in enumerate(_concrete(connection, OPERATORS, symbols, elements)):

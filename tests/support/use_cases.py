@@ -17,6 +17,7 @@ from application.identity.sessions import LogIn
 from application.known_roots import KnownRoots
 from application.policies.end_sessions import end_sessions
 from application.policies.follow_plans import follow_plans
+from application.policies.resume_erasures import resume_erasures
 from application.policies.send_account_mails import send_account_mails
 from application.policies.send_document_offers import send_document_offers
 from application.policies.send_domain_mails import send_domain_mails
@@ -63,6 +64,7 @@ PLAYED = [
         send_account_mails,
         end_sessions,
         follow_plans,
+        resume_erasures,
         send_invitations,
         send_document_offers,
         send_domain_mails,

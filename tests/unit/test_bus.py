@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from application.bus import ATTEMPTS, FIRST_PAUSE_SECONDS, Bus
+from application.cause import Cause, present_cause
 from application.commands import Command, handles
 from application.ports import (
     A,
@@ -91,6 +92,15 @@ async def label_note(cmd: LabelNote, store: Store) -> NoteView:
         note.relabel(cmd.label)
     store.save(note)
     return note_view(note)
+
+
+class AskForCause(Command[None]):
+    """A command whose handler notes its cause."""
+
+
+@handles
+async def ask_for_cause(cmd: AskForCause, causes: list[Cause | None]) -> None:
+    causes.append(present_cause())
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,3 +417,12 @@ def test_a_command_has_one_handler() -> None:
 
 def test_a_refusal_has_a_stable_code() -> None:
     assert (NoMoreLines.code, Invalid.code) == ("no_more_lines", "invalid")
+
+
+async def test_what_a_command_causes_belongs_to_its_request() -> None:
+    causes: list[Cause | None] = []
+    bus = Bus(MemoryEventStore(), {"clock": lambda: NOW, "new_id": uuid4, "causes": causes}, BlindIndex(bytes(32)))
+    await bus.send(AskForCause(), CommandContext(None, UUID(int=7)))
+    await bus.send(AskForCause(), CommandContext(None, UUID(int=7), causation_id=UUID(int=8)))
+    assert causes == [Cause(UUID(int=7)), Cause(UUID(int=7), UUID(int=8))]
+    assert present_cause() is None

@@ -7,7 +7,9 @@ import pytest
 from adapters.files.local_files import LocalFiles
 from adapters.files.s3_bucket import S3Bucket
 from adapters.files.s3_files import S3Files
+from infra.audit.cosignatures import WitnessKey
 from infra.bootstrap.files import open_files
+from infra.bootstrap.sealer import witnesses_of
 from infra.kafka.client.config import NoKafka, connection, topics
 from infra.kafka.client.topics import Topics
 from infra.settings.database import PARTS
@@ -29,6 +31,8 @@ from tests.support.stores import make_key_file
 
 SECRET = "hunter2-canary"
 DATABASE_URL = f"postgresql://app:{SECRET}@db.example:5432/palimpsest?sslmode=verify-full"
+WITNESS = f"{WitnessKey('w.example', bytes(32))}"
+MANY_WITNESSES = ",".join(f"w{number}{WITNESS} https://w.example/{SECRET}" for number in range(17))
 
 
 @pytest.fixture(autouse=True)
@@ -109,6 +113,12 @@ def test_every_missing_setting_is_named(tmp_path: Path, monkeypatch: pytest.Monk
         ("PALIMPSEST_SIEM_URL", f"ftp://app:{SECRET}@siem.example", "https://"),
         ("PALIMPSEST_SIEM_SECRET", "short", "32"),
         ("PALIMPSEST_SIEM_CAFILE", "/nonexistent", "file"),
+        ("PALIMPSEST_LOG_WITNESSES", f"https://app:{SECRET}@witness.example", "name+id+key https://"),
+        ("PALIMPSEST_LOG_WITNESSES", f"{WITNESS} https://w.example?token={SECRET}", "name+id+key https://"),
+        ("PALIMPSEST_LOG_WITNESSES", f"{WITNESS} ftp://app:{SECRET}@w.example", "https://"),
+        ("PALIMPSEST_LOG_WITNESSES", f"{WITNESS} https://a.example/{SECRET}, {WITNESS} https://b.example", "twice"),
+        ("PALIMPSEST_LOG_WITNESSES", MANY_WITNESSES, "more than 16"),
+        ("PALIMPSEST_LOG_WITNESS_CAFILE", "/nonexistent", "file"),
         ("PALIMPSEST_PORT", "70000", "65535"),
         ("PALIMPSEST_TOKEN_TTL", "60", "900"),
         ("PALIMPSEST_TOKEN_TTL", "86400", "3600"),
@@ -168,6 +178,21 @@ def test_a_mail_server_is_an_address(
     assert found is not None
     assert (found.host, found.port, found.security, found.user, found.password) == server
     assert found.greeting_name == "palimpsest.example"
+
+
+def test_witnesses_are_keys_with_addresses(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(folder).audit.witness_addresses == []
+    second = WitnessKey("two.example", bytes(32))
+    monkeypatch.setenv(
+        "PALIMPSEST_LOG_WITNESSES", f"{WITNESS} https://w.example/{SECRET},\n {second}  https://two.example,"
+    )
+    one, two = witnesses_of(load(folder).audit)
+    assert (str(one.key), one.url) == (WITNESS, f"https://w.example/{SECRET}")
+    assert (two.key, two.url) == (second, "https://two.example")
+    monkeypatch.setenv("PALIMPSEST_LOG_WITNESSES", f"x{WITNESS} https://w.example/{SECRET}")
+    with pytest.raises(SettingsError, match="PALIMPSEST_LOG_WITNESSES has a wrong key: the id of the key") as caught:
+        witnesses_of(load(folder).audit)
+    assert SECRET not in str(caught.value)
 
 
 def test_a_mail_server_needs_a_sender(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,6 +267,7 @@ VERIFIED = "postgresql://app@db.example/x?sslmode=verify-full&sslrootcert=/etc/s
         ("PALIMPSEST_SMTP_URL", "smtp://192.0.2.1:2525"),
         ("PALIMPSEST_S3_ENDPOINT", "http://files.example:9000"),
         ("PALIMPSEST_SIEM_URL", "http://siem.example/history"),
+        ("PALIMPSEST_LOG_WITNESSES", f"{WITNESS} http://witness.example"),
     ],
 )
 def test_m9_a_server_on_another_machine_needs_verified_tls_unless_the_network_is_said_to_be_safe(
@@ -276,6 +302,7 @@ def test_m9_a_server_on_another_machine_needs_verified_tls_unless_the_network_is
         ("PALIMPSEST_S3_ENDPOINT", "https://files.example:9000"),
         ("PALIMPSEST_SIEM_URL", "https://siem.example/history"),
         ("PALIMPSEST_SIEM_URL", "http://127.0.0.1:9000/history"),
+        ("PALIMPSEST_LOG_WITNESSES", f"{WITNESS} https://witness.example, x{WITNESS} http://[::1]:9000/path"),
     ],
 )
 def test_m9_verified_tls_loopback_and_unix_sockets_are_fine(

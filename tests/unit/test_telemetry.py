@@ -244,4 +244,5 @@ async def test_an_http_client_does_not_log_the_addresses_that_it_asks(log: Log) 
     answer = httpx2.MockTransport(lambda _: httpx2.Response(200))
     async with httpx2.AsyncClient(transport=answer) as client:
         await client.post(f"https://siem.example/{CANARY}?token={CANARY}", content=b"{}")
+    logging.getLogger("httpcore2.http11").debug("headers of a redirect: %s", CANARY)
     assert log.read() == ("", [])

@@ -4,7 +4,7 @@ import shutil
 import signal
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,7 +107,7 @@ class EmbeddedKafka(EmbeddedServer):
         file = self._configure(self.data)
         self._log_offset = self.log.stat().st_size if self.log.exists() else 0
         heap = (f"-Xms{self._megabytes // 2}m", f"-Xmx{self._megabytes}m")
-        command: list[str | Path] = [java, *heap, *JVM, *LOGGING, "-cp", f"{jars}/*", "kafka.Kafka", file]
+        command: list[str | Path] = [java, *heap, *self._options(), *LOGGING, "-cp", f"{jars}/*", "kafka.Kafka", file]
         self._process = spawn(command, log=self.log)
         write_private(self._pid_file, str(self._process.pid))
         self._has_started = True
@@ -137,6 +137,10 @@ class EmbeddedKafka(EmbeddedServer):
     @property
     def _command_mark(self) -> str:
         return str(self._properties_file)
+
+    def _options(self) -> Sequence[str]:
+        """The options of the Java machine that runs the broker."""
+        return JVM
 
     def _choose(self) -> None:
         """Choose the ports and the cluster id, and save them."""

@@ -133,17 +133,35 @@ func bundles(directory string, tree tlog.Tree, reader tlog.HashReader) {
 		tile := tlog.Tile{H: 8, L: -1, N: index / 256, W: int(min(256, tree.N-index))}
 		path := strings.Replace(strings.Replace(tile.Path(), "tile/8/", "tile/", 1), "/data/", "/entries/", 1)
 		content := []byte(read(directory, path))
-		for len(content) > 0 {
+		for _, leaf := range leaves(reader, index, tile.W) {
+			if len(content) < 2 {
+				must("tlog.RecordHash", fmt.Errorf("leaf %d is missing", index))
+			}
 			length := int(content[0])<<8 | int(content[1])
-			leaf, err := reader.ReadHashes([]int64{tlog.StoredHashIndex(0, index)})
-			if err != nil || leaf[0] != tlog.RecordHash(content[2:2+length]) {
-				must("tlog.RecordHash", fmt.Errorf("leaf %d differs: %v", index, err))
+			if len(content) < 2+length || leaf != tlog.RecordHash(content[2:2+length]) {
+				must("tlog.RecordHash", fmt.Errorf("leaf %d differs", index))
 			}
 			content = content[2+length:]
 			index++
 		}
+		if len(content) > 0 {
+			must("tlog.RecordHash", fmt.Errorf("more than %d leaves", index))
+		}
 	}
 	must(fmt.Sprintf("tlog.RecordHash of %d entries", index), nil)
+}
+
+// leaves returns the hashes of so many leaves from the first on: together, as each call authenticates its tiles anew.
+func leaves(reader tlog.HashReader, first int64, count int) []tlog.Hash {
+	var indexes []int64
+	for n := range int64(count) {
+		indexes = append(indexes, tlog.StoredHashIndex(0, first+n))
+	}
+	found, err := reader.ReadHashes(indexes)
+	if err != nil {
+		must("tlog.RecordHash", err)
+	}
+	return found
 }
 
 func inclusion(directory string, tree tlog.Tree, reader tlog.HashReader, verifier note.Verifier) {

@@ -17,7 +17,7 @@ from infra.cli.main import main
 from infra.cli.terminal import Terminal
 from tests.support.environment import unset_settings
 from tests.support.servers import Database
-from tests.support.stores import KEYS, destroy_keys, open_store
+from tests.support.stores import KEYS, destroy_keys, open_store, rows
 
 ADA = Actor(UUID(int=0xADA))
 FIRST, SECOND = CommandContext(ADA, UUID(int=0xF1)), CommandContext(ADA, UUID(int=0xF2))
@@ -66,6 +66,24 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets the commands write to a terminal."""
     monkeypatch.setattr(Terminal, "is_terminal", True)
+
+
+def test_events_whose_key_is_damaged_are_shown_without_personal_fields_and_all_others_with_them(
+    written: Document, run: Run, database: Database, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = run("events", "--unseal").splitlines()
+    assert len(lines) == 3
+    query = "UPDATE data_keys SET wrapped = overlay(wrapped PLACING '\\x00' FROM 20) WHERE subject_id = %s"
+    rows(database.admin_url, query, written.id)
+    monkeypatch.setattr("sys.argv", ["palimpsest", "audit", "events", "--unseal"])
+    with pytest.raises(SystemExit, match="1"):
+        main()
+    printed = capsys.readouterr()
+    damaged = [json.loads(line) for line in printed.out.splitlines()]
+    assert [each["error"] is None for each in damaged] == [False, False, True]
+    assert damaged[0]["sealed"] == ["/title", "/content"]
+    assert damaged[2] == json.loads(lines[2])
+    assert "The personal fields cannot be read, of 2 events" in " ".join(printed.err.split())
 
 
 def test_an_aggregate_is_shown_at_each_kind_of_point(written: Document, run: Run) -> None:

@@ -80,7 +80,7 @@ async def test_what_is_handed_back_or_taken_over_waits_for_the_disk(
 
     register(monkeypatch, greet)
     async with await connect_async(watched.part_url("worker")) as connection, connection.transaction():
-        await jobs.queue.enqueue_on(connection, [Greet(), Greet(number=2), Greet(number=3)])
+        await jobs.queue.enqueue_on(connection, [Greet(), Greet(number=2), Greet(number=3)], 3 * [None])
     own, lost = (QueueManager(jobs.access, "default") for _ in range(2))
     worker_id = await own.register_worker()
     job = await own.fetch_job(None, worker_id)

@@ -126,7 +126,7 @@ async def test_a_rotation_waits_for_a_transaction_that_enqueues(
     async with open_write_side(settings, "worker"):
         pass
     async with await connect_async(jobs.access.url) as connection, connection.transaction():
-        await jobs.queue.enqueue_on(connection, [Greet()])
+        await jobs.queue.enqueue_on(connection, [Greet()], [None])
         rotation_task = asyncio.create_task(asyncio.to_thread(rotate))
         await until(lambda: waiting_for_locks(database.admin_url))
     assert (await rotation_task).exit_code == 0

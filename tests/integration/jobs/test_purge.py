@@ -1,4 +1,4 @@
-"""Done jobs are deleted after a day, dead ones later, and all others stay."""
+"""Done jobs are deleted after a day, dead ones later, those with sealed fields sooner, and all others stay."""
 
 import pytest
 
@@ -36,6 +36,15 @@ async def test_dead_jobs_stay_for_90_days(jobs: OpenedJobs) -> None:
     ended(jobs, "failed", ("failed", "89 days"))
     assert await purge_ended(jobs.access.database) == 1
     assert jobs.statuses() == ["failed"]
+
+
+async def test_dead_jobs_with_sealed_fields_stay_for_a_week(jobs: OpenedJobs) -> None:
+    for age in ("8 days", "6 days"):
+        ended(jobs, "failed", ("failed", age))
+    rows(jobs.admin_url, """UPDATE jobs.procrastinate_jobs SET args = '{"sealed": ""}'""")
+    ended(jobs, "failed", ("failed", "8 days"))
+    assert await purge_ended(jobs.access.database) == 1
+    assert jobs.statuses() == ["failed", "failed"]
 
 
 async def test_what_counts_is_the_last_end(jobs: OpenedJobs) -> None:

@@ -27,9 +27,9 @@ async def test_no_jobs_are_nothing_to_do(jobs: OpenedJobs) -> None:
 async def test_jobs_are_kept_with_the_transaction_or_not_at_all(jobs: OpenedJobs) -> None:
     async with await connect_async(jobs.access.url) as connection:
         async with connection.transaction():
-            await jobs.queue.enqueue_on(connection, [Greet(number=1)])
+            await jobs.queue.enqueue_on(connection, [Greet(number=1)], [None])
         async with connection.transaction(force_rollback=True):
-            await jobs.queue.enqueue_on(connection, [Greet(number=2)])
+            await jobs.queue.enqueue_on(connection, [Greet(number=2)], [None])
     assert rows(jobs.admin_url, KEPT) == [("greet:1",)]
 
 
@@ -42,7 +42,7 @@ async def test_a_job_for_later_is_due_later(jobs: OpenedJobs) -> None:
 
 async def test_the_api_may_enqueue(database: Database, jobs: OpenedJobs) -> None:
     async with await connect_async(database.part_url("api")) as connection:
-        await jobs.queue.enqueue_on(connection, [Greet()])
+        await jobs.queue.enqueue_on(connection, [Greet()], [None])
     assert jobs.statuses() == ["todo"]
 
 

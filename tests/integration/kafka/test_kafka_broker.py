@@ -113,8 +113,12 @@ def test_it_ends_with_the_program_that_started_it_and_the_next_takes_over(folder
 
 def test_a_start_after_one_that_died_while_formatting_succeeds(folder: Path) -> None:
     (folder / "data.new" / "rest").mkdir(parents=True)
-    with own_kafka(folder) as broker:
+    broker = EmbeddedKafka(folder, port=free_port(), megabytes=256)
+    broker.start()
+    try:
         assert broker.alive()
+    finally:
+        broker.kill()
 
 
 def test_output_goes_to_its_log_and_a_failed_start_reports_the_last_lines(folder: Path) -> None:

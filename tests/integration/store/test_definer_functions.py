@@ -25,6 +25,7 @@ DEFINERS = (
     "end_sessions",
     "end_sessions_of_users",
     "enqueue_jobs",
+    "erase_jobs",
     "erase_keys",
     "invalidate",
     "keep_security_log",
@@ -94,6 +95,8 @@ async def use_every_branch(database: Database) -> None:
         first.relabel("third label")
         await own.store.append([first], CALL, None)
         await use_keys(database, own, first)
+        job = Jsonb({"key": "open", "sealed": "", "subjects": [str(first.id)]})
+        assert rows(database.part_url("api"), ENQUEUE_ONE, job) == [(True,)]
         first.erase()
         await own.store.append([first], CALL, None)
     assert rows(database.admin_url, "SELECT wrapped FROM data_keys WHERE subject_id = %s", first.id) == [(None,)]

@@ -70,6 +70,13 @@ ACTIONS = {
     "add checkpoints of the audit tree": "INSERT INTO log_checkpoints SELECT * FROM log_checkpoints",
     "change checkpoints of the audit tree": "UPDATE log_checkpoints SET note = ''",
     "delete checkpoints of the audit tree": "DELETE FROM log_checkpoints",
+    "read cosignatures": "SELECT FROM log_cosignatures",
+    "add cosignatures": "INSERT INTO log_cosignatures SELECT * FROM log_cosignatures",
+    "change cosignatures": "UPDATE log_cosignatures SET line = ''",
+    "delete cosignatures": "DELETE FROM log_cosignatures",
+    "read what witnesses say": "SELECT FROM log_witnesses",
+    "change what witnesses say": "UPDATE log_witnesses SET refusal = ''",
+    "delete what witnesses say": "DELETE FROM log_witnesses",
     "read a read model": "SELECT FROM read.example",
     "write a read model": "INSERT INTO read.example VALUES (1)",
     "change a read model": "ALTER TABLE read.example ADD y int",
@@ -105,6 +112,7 @@ MAY: dict[Part, set[str]] = {
     "api": {
         "read the log",
         "read the audit tree",
+        "read cosignatures",
         "append",
         "ask for a place in the queue",
         "enqueue jobs",
@@ -194,8 +202,12 @@ MAY: dict[Part, set[str]] = {
         "add tiles of the audit tree",
         "move the edge of the audit tree",
         "add checkpoints of the audit tree",
+        "read cosignatures",
+        "add cosignatures",
+        "read what witnesses say",
+        "change what witnesses say",
     },
-    "auditor": {"read the log", "read the log with its metadata", "read the audit tree"},
+    "auditor": {"read the log", "read the log with its metadata", "read the audit tree", "read cosignatures"},
 }
 
 

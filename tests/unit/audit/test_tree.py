@@ -50,6 +50,10 @@ def test_the_roots_of_certificate_transparency() -> None:
         assert tree.root().hex() == root
 
 
+def test_a_tree_without_leaves_has_the_hash_of_nothing() -> None:
+    assert GrowingTree().root().hex() == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
 def test_the_hash_of_a_leaf_is_never_that_of_a_node() -> None:
     assert leaf_hash(b"\1" * 64) != node_hash(b"\1" * 32, b"\1" * 32)
 

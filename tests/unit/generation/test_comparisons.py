@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -10,10 +11,12 @@ from application.generation.comparison import CompareTexts, ComparisonRequest, S
 from application.generation.generation import AcceptDraft
 from application.ports import AnswerEnd, PromptRefused, Usage
 from domain.access import RoleTooLow
-from domain.billing.budget import ALLOWANCES, Allowance, BudgetExceeded
+from domain.billing.budget import ALLOWANCES, Allowance, Budget, BudgetExceeded
+from domain.billing.subscription import Subscription
 from domain.generation.placement import Placement
+from domain.generation.provider_key import KeyChoice
 from domain.generation.refusals import UnusablePrompt
-from domain.kernel import NotFound
+from domain.kernel import NotFound, Root
 from tests.support.generations import MODELS
 from tests.support.studio import OUTPUT, Studio
 
@@ -122,3 +125,17 @@ async def test_a_side_that_is_not_valid_is_refused() -> None:
     studio = await Studio().open()
     with pytest.raises(UnusablePrompt):
         await compare(studio, SWIFT, Side(" ", "swift"))
+
+
+async def test_what_pays_is_loaded_once_for_both_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    studio = await Studio().open()
+    loaded: list[type[Root]] = []
+    load = studio.store.load
+
+    async def counted(kind: type[Any], id: UUID, *, version: int | None = None) -> Any:
+        loaded.append(kind)
+        return await load(kind, id, version=version)
+
+    monkeypatch.setattr(studio.store, "load", counted)
+    await compare(studio)
+    assert [loaded.count(kind) for kind in (Budget, Subscription, KeyChoice)] == [1, 1, 1]

@@ -10,8 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from application.jobs import Confidential, Job
-from infra.jobs.encoding import JobCodec, UnknownForm, UnknownKind, confidential_fields
+from application.cause import Cause
+from application.identity.account_jobs import OpenRequestedAccount
+from application.jobs import PERFORMERS, Confidential, Job
+from infra.jobs.encoding import JobCodec, UnknownForm, UnknownKind, cause_of, confidential_fields
+from infra.jobs.housekeeping import PurgeJobs
 from infra.sealing.job_seals import JobSeals
 from infra.sealing.key_encryption import UnknownKey
 from infra.sealing.store_keys import Damage
@@ -72,6 +75,31 @@ def test_a_job_is_decoded_as_it_was(visit: Visit) -> None:
     encoded = codec().encode(visit)
     assert (encoded.queue, encoded.priority, encoded.lock) == ("mail", 7, "door")
     assert codec().decode(json.loads(encoded.args)) == visit
+
+
+@given(visits, st.none() | st.builds(Cause, st.uuids(), st.none() | st.uuids()))
+def test_a_job_keeps_its_cause(visit: Visit, cause: Cause | None) -> None:
+    args = json.loads(codec().encode(visit, cause).args)
+    assert cause_of(args) == cause
+    assert ("cause" in args) == (cause is not None)  # jobs without one are kept as by earlier releases
+
+
+@pytest.mark.parametrize("kept", [7, "request", {}, {"request": "7"}, {"request": 7}, {"request": [], "event": ""}])
+def test_a_damaged_cause_is_damage(kept: object) -> None:
+    with pytest.raises(Damage):
+        cause_of({"kind": "visit", "cause": kept})
+
+
+def test_whom_confidential_fields_are_about_can_be_read_without_a_key() -> None:
+    ids = [UUID(int=2), UUID(int=1)]
+    registration = OpenRequestedAccount(account_id=ids[0], email="a", name="b", password_hash="c", address_id=ids[1])
+    assert json.loads(codec().encode(registration).args)["subjects"] == [str(UUID(int=1)), str(UUID(int=2))]
+    assert "subjects" not in json.loads(codec().encode(PurgeJobs()).args)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in PERFORMERS if confidential_fields(kind)], ids=lambda kind: kind.kind)
+def test_each_kind_with_confidential_fields_says_whom_they_are_about(kind: type[Job]) -> None:
+    assert kind.subjects is not Job.subjects
 
 
 def test_confidential_fields_are_found_also_where_they_may_be_missing() -> None:

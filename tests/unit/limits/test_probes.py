@@ -38,9 +38,9 @@ class SlowRedis:
             raise ConnectionError
         self.asked_again.set()
 
-    async def read_response(self, **_: Any) -> list[int]:
+    async def read_response(self, **_: Any) -> list[list[int]]:
         await self.answers.wait()
-        return [1, 0]
+        return [[1, 0]]
 
 
 async def test_a_probe_that_takes_long_is_alone_on_its_connection(monkeypatch: pytest.MonkeyPatch) -> None:

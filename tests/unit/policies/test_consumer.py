@@ -7,29 +7,35 @@ from uuid import UUID
 import pytest
 from msgspec.structs import replace
 
+from application.cause import Cause
 from application.jobs import Job
 from application.policy import Policy
-from application.ports import Undecodable
+from application.ports import RecordedEvent, Undecodable
+from domain.kernel import Party
 from infra.policies import reactions, states
+from infra.policies.commands import Causes
 from infra.policies.consumer import MAX_BATCH, BatchSize, PolicyConsumer, PolicyParts
 from infra.policies.consumer_set import PolicyConsumers
 from infra.projector.checkpoints import Checkpoint
 from infra.projector.consumers import BatchPostponed
+from infra.store.event_bytes import Metadata
 from tests.support.mirror import ANNOUNCE, COUNT, MIRROR
-from tests.support.note import Note
+from tests.support.note import AUTHOR, Note
 from tests.support.notes import note
 from tests.support.projecting import MemoryFeed, news
 from tests.support.stores import STAMPS
 
 
 class Written:
-    """What a policy writes: jobs by their effect keys, states by key."""
+    """What a policy writes: jobs by their effect keys, with their causes, and states by key."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.jobs: list[list[str]] = []
+        self.causes: list[Cause] = []
         self.states: dict[UUID, bytes | None] = {}
         monkeypatch.setattr(states, "load", self.load)
         monkeypatch.setattr(states, "store", self.store)
+        monkeypatch.setattr(Causes, "of", self.metadata)
 
     async def load(self, connection: object, policy: str, keys: set[UUID]) -> dict[UUID, bytes | None]:
         return {key: self.states.get(key) for key in keys}
@@ -37,8 +43,13 @@ class Written:
     async def store(self, connection: object, policy: str, changed: Mapping[UUID, bytes | None]) -> None:
         self.states |= changed
 
-    async def enqueue(self, connection: object, jobs: Sequence[Job]) -> None:
+    async def metadata(self, event: RecordedEvent) -> Metadata:
+        correlation_id = None if event.position == 1 else UUID(int=90)
+        return Metadata(UUID(int=80 + event.position), 1, Party("user", AUTHOR), correlation_id=correlation_id)
+
+    async def enqueue(self, connection: object, jobs: Sequence[Job], causes: Sequence[Cause]) -> None:
         self.jobs.append([job.effect_key for job in jobs])
+        self.causes += causes
 
     def consumer(self, policy: Policy, size: BatchSize | None = None) -> PolicyConsumer:
         async def send(*_: object) -> None:
@@ -60,6 +71,8 @@ async def test_a_batch_writes_all_its_jobs_at_once(written: Written) -> None:
     two.show_to(UUID(int=5), "ada@example.org")
     assert await written.consumer(ANNOUNCE).apply(NOTHING, MemoryFeed(news(one, two)).events) == []
     assert written.jobs == [[f"{one.id}:1", f"{one.id}:2", f"{two.id}:1"]]
+    requests = (81, 90, 90)
+    assert written.causes == [Cause(UUID(int=id), UUID(int=81 + number)) for number, id in enumerate(requests)]
 
 
 async def test_a_batch_without_its_events_touches_nothing(written: Written) -> None:

@@ -121,7 +121,7 @@ async def test_jobs_come_in_the_order_of_the_events_whichever_lane_is_faster() -
         return asyncio.sleep(0.01 if command.note_id.int == 1 else 0)
 
     made, _ = await run(MIRROR, staged(MIRROR, note(1), note(2)), Sent(slow_first))
-    assert [cast(Announce, job).note_id.int for job in made.jobs] == [1, 2]
+    assert [cast(Announce, job).note_id.int for job, _ in made.jobs] == [1, 2]
 
 
 async def test_streams_do_not_wait_for_each_other() -> None:
@@ -143,7 +143,7 @@ async def test_a_refusal_stops_its_stream_without_the_jobs_of_its_event() -> Non
     assert [(poison.stream_id.int, poison.position, poison.error) for poison in poisons.values()] == [
         (1, 2, "NotThisLine")
     ]
-    assert sorted(job.effect_key[-3:] for job in made.jobs) == ["1:1", "2:1", "2:2"]
+    assert sorted(job.effect_key[-3:] for job, _ in made.jobs) == ["1:1", "2:1", "2:2"]
     assert [command.line for command in send.commands if command.note_id.int == 1] == [""]
 
 
@@ -188,7 +188,7 @@ async def test_a_policy_that_raises_leaves_the_state_as_it_was() -> None:
 async def test_a_state_goes_from_event_to_event_and_only_changes_are_stored() -> None:
     made, _ = await run(COUNT, staged(COUNT, note(1, "a")), note_1=encode(Seen(1, "odd")) or b"")
     assert made.changed == {UUID(int=1): encode(Seen())}
-    assert [job.effect_key for job in made.jobs] == [f"{UUID(int=1)}:2"]
+    assert [job.effect_key for job, _ in made.jobs] == [f"{UUID(int=1)}:2"]
     gone = note(2)
     gone.relabel("other")
     made, _ = await run(COUNT, staged(COUNT, gone))

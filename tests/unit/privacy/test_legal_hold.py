@@ -242,7 +242,7 @@ async def test_a_held_user_deletes_no_generation(runner: CommandRunner) -> None:
 
 
 @pytest.mark.parametrize("erases_owner", [True, False], ids=["of the owner", "of the document"])
-async def test_an_erasure_leaves_what_a_held_user_has_asked_for_and_a_repeat_takes_it(
+async def test_an_erasure_leaves_what_a_held_user_has_asked_for_until_the_hold_is_lifted(
     runner: CommandRunner, erases_owner: bool
 ) -> None:
     ada, bob, eve = [await runner.actor(f"{name}@example.org") for name in ("ada", "bob", "eve")]
@@ -258,11 +258,25 @@ async def test_an_erasure_leaves_what_a_held_user_has_asked_for_and_a_repeat_tak
     assert (await loaded(runner, document.id)).erased
     generations = [await runner.store.load(Generation, id) for id in asked]
     assert [one is not None and one.erased for one in generations] == [False, True]
+    other = await runner.ask(CreateDocument(title="Notes", content="Herons."), bob)
+    wish = RequestGeneration(document_id=other.id, prompt="More.", variables={}, placement=Placement())
+    own = (await runner.ask(wish, bob)).id
+    second = await hold(runner, "user", bob.user_id)
     await lift(runner, hold_id)
-    await runner.ask(EraseDocument(id=document.id))
+    await runner.work()
+    assert not (await loaded_generation(runner, asked[0])).erased, "another hold is in force"
+    await lift(runner, second)
+    await runner.work()
+    assert not (await loaded_generation(runner, own)).erased, "its document is there"
     kept = await runner.store.load(Generation, asked[0])
     assert kept is not None
     assert kept.erased
+
+
+async def loaded_generation(runner: CommandRunner, id: UUID) -> Generation:
+    found = await runner.store.load(Generation, id)
+    assert found is not None
+    return found
 
 
 async def test_the_user_hears_that_a_deletion_must_wait_and_not_why(runner: CommandRunner) -> None:
@@ -290,8 +304,22 @@ async def test_the_deletion_that_a_hold_has_stopped_is_due_once_it_is_lifted(run
     runner.now += timedelta(days=4)
     with pytest.raises(ErasureIsHeld):
         await runner.ask(EraseDeletedUser(id=ada.user_id))
+    await runner.work()
     await lift(runner, hold_id)
-    assert (await runner.ask(EraseDeletedUser(id=ada.user_id))).complete
+    assert await runner.work() == [], "the account is gone: nothing is left to say"
+    assert "user.erased" in runner.happened()
+
+
+async def test_a_dissolution_that_a_hold_has_stopped_goes_on_once_it_is_lifted(runner: CommandRunner) -> None:
+    ada = await runner.actor(ADA)
+    team = await runner.ask(FoundTeam(name="Crew", slug="crew"), ada)
+    await runner.ask(DissolveTeam(id=team.id), ada)
+    hold_id = await hold(runner, "team", team.id)
+    runner.now = NOW + DISSOLUTION_GRACE
+    await runner.work()
+    await lift(runner, hold_id)
+    await runner.work()
+    assert "team.dissolved" in runner.happened()
 
 
 @pytest.mark.parametrize("held_before", [True, False], ids=["the hold first", "the erasure first"])

@@ -104,8 +104,9 @@ async def test_the_rest_of_an_erasure_is_done_by_a_job() -> None:
     assert (await runner.ask(EraseUser(id=ada.user_id))).changed == 0
 
 
+@pytest.mark.parametrize("is_new", [False, True], ids=["of the backup", "placed before the rest is done"])
 @pytest.mark.parametrize("kind", ["user", "team", "address"])
-async def test_the_rest_of_a_repeated_erasure_is_done_although_a_backup_has_a_hold(kind: SubjectKind) -> None:
+async def test_the_rest_of_a_repeated_erasure_is_done_although_there_is_a_hold(kind: SubjectKind, is_new: bool) -> None:
     runner = CommandRunner()
     ada, bob = await runner.actor("ada@example.org"), await runner.actor("bob@example.org")
     team = await runner.ask(FoundTeam(name="Crew", slug="crew"), ada)
@@ -114,9 +115,13 @@ async def test_the_rest_of_a_repeated_erasure_is_done_although_a_backup_has_a_ho
         await runner.ask(AcceptInvitation(id=team.id), bob)
     assert bob.address_id is not None
     id = {"user": bob.user_id, "team": team.id, "address": bob.address_id}[kind]
+    repeat = RepeatErasure(stream_kind=kind, stream_id=id)
+    if is_new:
+        await runner.ask(repeat)
     asked = await runner.ask(AskForHold(subject_kind=kind, subject_id=id, reason="Court", by="Kim"))
     await runner.ask(ConfirmHold(id=asked.id, by="Lee"))
-    await runner.ask(RepeatErasure(stream_kind=kind, stream_id=id))
+    if not is_new:
+        await runner.ask(repeat)
     await runner.jobs.perform_all(runner.performer_ports)
     after, record = (
         await runner.store.load(Team, team.id),

@@ -1,11 +1,11 @@
-"""Coalesced gets share a round trip; each sees its own value and its own errors."""
+"""Calls that come together share a round trip; each sees its own result and its own errors."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
 
-from infra.coalesce import Coalescer
+from infra.coalesce import Batcher, Coalescer
 
 
 class Table:
@@ -78,3 +78,68 @@ async def test_a_fetch_asks_for_no_more_keys_than_its_limit(limit: int, fetches:
     coalescer = Coalescer(table.fetch, limit=limit)
     assert await asyncio.gather(*[coalescer.get(key) for key in range(5)]) == [0, 2, 4, 6, 8]
     assert len(table.asked) == fetches
+
+
+class Counters:
+    """Counts calls by key once `answers` is set; records the keys of each batch."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.answers = asyncio.Event()
+        self.error: Exception | None = None
+
+    async def count_all(self, keys: Sequence[str]) -> Sequence[int]:
+        self.batches.append([*keys])
+        await self.answers.wait()
+        if self.error is not None:
+            raise self.error
+        counted = [key for batch in self.batches[:-1] for key in batch]
+        return [[*counted, *keys[: at + 1]].count(key) for at, key in enumerate(keys)]
+
+
+async def counted(counters: Counters, batcher: Batcher[str, int], *keys: str) -> list["asyncio.Future[int]"]:
+    """Calls that have started."""
+    calls = [batcher.run(key) for key in keys]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    return calls
+
+
+async def test_calls_that_come_while_a_batch_is_running_share_the_next_one_and_each_counts() -> None:
+    counters = Counters()
+    batcher = Batcher(counters.count_all)
+    calls = await counted(counters, batcher, "a") + await counted(counters, batcher, "a", "b", "a")
+    counters.answers.set()
+    assert await asyncio.gather(*calls) == [1, 2, 1, 3]
+    assert counters.batches == [["a"], ["a", "b", "a"]]
+
+
+async def test_a_batch_has_a_bounded_size() -> None:
+    counters = Counters()
+    batcher = Batcher(counters.count_all, limit=2)
+    calls = await counted(counters, batcher, *"abcde")
+    counters.answers.set()
+    await asyncio.gather(*calls)
+    assert counters.batches == [["a", "b"], ["c", "d"], ["e"]]
+
+
+async def test_a_cancelled_call_leaves_the_others_of_its_batch() -> None:
+    counters = Counters()
+    batcher = Batcher(counters.count_all)
+    cancelled, other = await counted(counters, batcher, "a", "b")
+    cancelled.cancel()
+    counters.answers.set()
+    assert await other == 1
+    assert cancelled.cancelled()
+
+
+async def test_an_error_reaches_all_calls_of_its_batch_and_none_after_it() -> None:
+    counters = Counters()
+    batcher = Batcher(counters.count_all)
+    calls = await counted(counters, batcher, "a", "b")
+    counters.error = RuntimeError("no answer")
+    counters.answers.set()
+    found = await asyncio.gather(*calls, return_exceptions=True)
+    assert found == [counters.error] * 2
+    counters.error = None
+    assert await batcher.run("c") == 1
