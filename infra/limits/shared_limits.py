@@ -74,9 +74,9 @@ end
 return answers
 """
 
-Call = tuple[Sequence[str], Sequence[int]]
-"""The keys of buckets that are charged together, and what the script is told of them."""
-Answer = Sequence[int] | None
+ScriptCall = tuple[Sequence[str], Sequence[int]]
+"""The keys of buckets that are charged together, and the arguments of the script for them."""
+ScriptAnswer = Sequence[int] | None
 """What the script answers to a call; None: Redis is silent."""
 
 
@@ -103,7 +103,7 @@ class SharedLimits:
         self._answer_seconds = answer_seconds
         self._script = redis.register_script(COUNT)
         self._name = lru_cache(MAX_KNOWN_NAMES)(self._name_of)
-        self._calls: Batcher[Call, Answer] = Batcher(self._run)
+        self._calls: Batcher[ScriptCall, ScriptAnswer] = Batcher(self._run)
         self._connection: AbstractConnection | None = None
         self._is_silent = False
         self._ask_again_at = 0.0
@@ -136,7 +136,7 @@ class SharedLimits:
             await self._redis.connection_pool.release(self._connection)
         await self._redis.aclose()
 
-    async def _ask(self, way: int, buckets: Sequence[Bucket]) -> Answer:
+    async def _ask(self, way: int, buckets: Sequence[Bucket]) -> ScriptAnswer:
         keys, arguments = [], [len(buckets)]
         for bucket in buckets:
             quota = bucket.quota
@@ -153,11 +153,11 @@ class SharedLimits:
         finally:
             self._ask_again_at = monotonic() + SILENCE_SECONDS
 
-    async def _run(self, calls: Sequence[Call]) -> Sequence[Answer]:
+    async def _run(self, calls: Sequence[ScriptCall]) -> Sequence[ScriptAnswer]:
         """Run calls that have come together, unless those before them have met silence."""
         return [None] * len(calls) if self._is_silent else await self._try(calls)
 
-    async def _try(self, calls: Sequence[Call]) -> Sequence[Answer]:
+    async def _try(self, calls: Sequence[ScriptCall]) -> Sequence[ScriptAnswer]:
         try:
             answers = await _in_time(self._answers(calls), self._answer_seconds)
         except (RedisError, OSError, TimeoutError) as error:
@@ -170,7 +170,7 @@ class SharedLimits:
         self._is_silent = False
         return answers
 
-    async def _answers(self, calls: Sequence[Call]) -> Sequence[Answer]:
+    async def _answers(self, calls: Sequence[ScriptCall]) -> Sequence[ScriptAnswer]:
         """Return the answers of one round trip; of two if Redis does not know the script: then it has run no call.
 
         Raises:
@@ -182,7 +182,7 @@ class SharedLimits:
             await self._redis.script_load(COUNT)
             return await self._send(calls)
 
-    async def _send(self, calls: Sequence[Call]) -> Sequence[Answer]:
+    async def _send(self, calls: Sequence[ScriptCall]) -> Sequence[ScriptAnswer]:
         """Run the script on a connection of our own: to borrow one for each round trip doubles its cost.
 
         Raises:
@@ -196,7 +196,7 @@ class SharedLimits:
         async with asyncio.timeout(CLIENT_SECONDS):
             connection = self._connection or await self._connect()
             await connection.send_packed_command(command)
-            return cast(Sequence[Answer], await connection.read_response(timeout=math.inf))
+            return cast(Sequence[ScriptAnswer], await connection.read_response(timeout=math.inf))
 
     async def _connect(self) -> AbstractConnection:
         pool: Any = self._redis.connection_pool
