@@ -395,7 +395,10 @@ DRILLS = {
         seal_changed, 1, "checkpoint of 700 events signs", options=KEPT, checks=("root",)
     ),
     "a witness has cosigned what is signed again": Drill(
-        seal_changed_after_cosigning, 1, "cosigned 700 events, and there is no such", checks=("cosigned checkpoint", "cosignature")
+        seal_changed_after_cosigning,
+        1,
+        "cosigned 700 events, and there is no such",
+        checks=("cosigned checkpoint", "cosignature"),
     ),
     "a cosignature is of another checkpoint": Drill(
         move_cosignature, 1, "does not fit the checkpoint of 400 events", checks=("cosignature",)
