@@ -1,6 +1,6 @@
 """The state of an aggregate as JSON, made of its attributes by their types. JSON Pointers (RFC 6901) name its parts."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -97,19 +97,18 @@ def shown(
     state: PlainState,
     erased: Collection[Seal],
     unsealed: PlainState | None = None,
-    may_see: Callable[[UUID], bool] | None = None,
 ) -> ShownState:
     """Return what to show of a state, which is changed.
 
-    `erased`: the seals whose keys are destroyed. `unsealed`: the same state with all that can be unsealed, if it was
-    read; of it only what `may_see` allows, by the subject, is taken over.
+    `erased`: the seals whose keys are destroyed. `unsealed`: the same state with all that can be unsealed, if the
+    caller may see it.
     """
     sealed, forgotten = [], []
     for pointer, seal in state.seals.items():
         if seal in erased:
             forgotten.append(pointer)
             _put(state.values, pointer, FORGOTTEN)
-        elif unsealed is not None and may_see is not None and may_see(seal.subject_id):
+        elif unsealed is not None:
             _put(state.values, pointer, _get(unsealed.values, parts_of(pointer)))
         else:
             sealed.append(pointer)

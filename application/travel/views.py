@@ -1,7 +1,7 @@
 """What auditors see of events and of states: everything but personal fields, which only people who may see them get."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
@@ -16,9 +16,6 @@ from application.travel.states import PlainState, ShownState, plain, shown, stat
 from domain.kernel import PartyKind, Root
 
 ENVELOPE = frozenset({"originator_id", "originator_version"})
-
-MaySee = Callable[[UUID], bool]
-"""Whether the caller may see personal data of this subject."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +80,7 @@ class DifferenceView:
 
 
 async def event_views(
-    trail: AuditTrail, events: Iterable[LoggedEvent], unsealed: Mapping[int, Root.Event] | None = None
+    trail: AuditTrail, events: Iterable[LoggedEvent], *, unsealed: Mapping[int, Root.Event] | None = None
 ) -> list[EventView]:
     """Return what to show of events. `unsealed`: with personal fields, by position, for a caller who may see all.
 
@@ -93,11 +90,7 @@ async def event_views(
     found = [(event, _fields_of(event.data)) for event in events]
     erased = await trail.erased({seal for _, own in found for seal in own.seals.values()})
     opened = {} if unsealed is None else {position: _fields_of(event) for position, event in unsealed.items()}
-    return [_event_view(event, shown(own, erased, opened.get(event.position), _all)) for event, own in found]
-
-
-def _all(_: UUID) -> bool:
-    return True
+    return [_event_view(event, shown(own, erased, opened.get(event.position))) for event, own in found]
 
 
 def _fields_of(event: Root.Event | None) -> PlainState:
@@ -140,9 +133,9 @@ def _event_view(event: LoggedEvent, own: ShownState) -> EventView:
 
 
 async def state_at(
-    store: EventStore, trail: AuditTrail, topic: str, id: UUID, point: Point, may_see: MaySee | None = None
+    store: EventStore, trail: AuditTrail, topic: str, id: UUID, point: Point, *, unseal: bool = False
 ) -> StateView | None:
-    """Return an aggregate at a point; None: it had no event there. `may_see`: None unseals nothing.
+    """Return an aggregate at a point; None: it had no event there. `unseal`: the caller may see personal fields.
 
     Raises:
         NoSuchTopic: there is no such aggregate.
@@ -158,10 +151,10 @@ async def state_at(
     state = state_of(root)
     erased = await trail.erased({*state.seals.values()})
     unsealed = None
-    if may_see is not None and any(may_see(seal.subject_id) for seal in state.seals.values()):
+    if unseal and state.seals:
         opened = await store.load(kind, id, version=event.version)
         unsealed = None if opened is None else state_of(opened)
-    found = shown(state, erased, unsealed, may_see)
+    found = shown(state, erased, unsealed)
     [view] = await event_views(trail, [event])
     return StateView(topic, id, event.version, view, found.values, found.sealed, found.forgotten)
 
@@ -173,14 +166,15 @@ async def difference_of(
     id: UUID,
     first: Point,
     second: Point,
-    may_see: MaySee | None = None,
+    *,
+    unseal: bool = False,
 ) -> DifferenceView | None:
     """Return what differs between an aggregate at two points; None: it had no event at one of them.
 
     Raises as `state_at`.
     """
-    before = await state_at(store, trail, topic, id, first, may_see)
-    after = await state_at(store, trail, topic, id, second, may_see)
+    before = await state_at(store, trail, topic, id, first, unseal=unseal)
+    after = await state_at(store, trail, topic, id, second, unseal=unseal)
     if before is None or after is None:
         return None
     sealed = [*before.sealed, *after.sealed]

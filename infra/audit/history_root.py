@@ -1,5 +1,6 @@
 """The root of the tree over the events that are in the log now, and whether it is the one that was signed."""
 
+from application.ports import NotSealedYet
 from infra.audit import tables
 from infra.audit.continuity import HistoryRefused, opened, require_continues
 from infra.audit.growing_tree import GrowingTree
@@ -12,14 +13,6 @@ from infra.store.feed import READ_AFTER
 from infra.store.log_rows import PAGE_BYTES
 
 PAGE_EVENTS = 4_096
-
-
-class NotSealed(Exception):
-    """Fewer events are sealed than were asked for. `size`: the number of those that are."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__(f"{size} events are sealed")
-        self.size = size
 
 
 def signed_size(connection: Connection, key: VerifierKey) -> int:
@@ -36,13 +29,13 @@ def signed_root(connection: Connection, key: VerifierKey, size: int, progress: P
     """Return the root over the first `size` events, which must be those that were signed. The session is in autocommit.
 
     Raises:
-        NotSealed: fewer are sealed.
+        NotSealedYet: fewer are sealed.
         HistoryRefused: they are others.
     """
     last = tables.last_checkpoint(connection)
     signed = opened(key, last) if last else None
     if signed is None or signed.size < size:
-        raise NotSealed(signed.size if signed else 0)
+        raise NotSealedYet(f"{signed.size if signed else 0} events are sealed")
     root = _root(connection, size, progress)
     require_continues(connection, LogCheckpoint(key.name, size, root), signed)
     return root

@@ -18,12 +18,10 @@ from application.travel.kinds import types_of
 from infra.audit.rows import TimeLoader
 from infra.postgres.connect import POOL_TIMEOUT_SECONDS, AsyncConnection, Pool
 from infra.postgres.database import CONNECTION_ERRORS, DATABASE, deadline
-from infra.store.log_rows import EVENT_COLUMNS, HEAD, LogRow, page_of
+from infra.store.log_rows import EVENT_COLUMNS, HEAD, PAGE_BYTES, LogRow, page_of
 
 SEARCH_SECONDS = 4.0
 """A search reads no further window after this time, and ends a window that takes as long."""
-PAGE_BYTES = 4 * 1024 * 1024
-"""Bytes of the stored events of a page: it ends with the event that reaches them."""
 FIRST_WINDOW = 2_000
 """Positions of the first window."""
 GROWTH = 8

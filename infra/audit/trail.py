@@ -6,7 +6,7 @@ from uuid import UUID
 
 from msgspec import structs
 
-from application.ports import A, EventFilter, EventOrigin, LoggedEvent, Point
+from application.ports import A, EventFilter, EventOrigin, LoggedEvent, Point, Undecodable
 from application.travel.seals import Seal
 from domain.kernel import Root
 from infra.audit.search import LogSearch
@@ -14,9 +14,9 @@ from infra.audit.tree import leaf_hash
 from infra.postgres.connect import Pool
 from infra.sealing.keyring import Keyring, destroyed
 from infra.store.audit_leaf import NoLeaf, leaf
-from infra.store.codec import decode_clear
-from infra.store.event_bytes import metadata_of
-from infra.store.log_rows import LogRow, undecodable
+from infra.store.codec import PartlyDecoded
+from infra.store.event_bytes import Metadata
+from infra.store.log_rows import LogRow, read_in_clear
 from infra.store.sealed_loading import SealedLoader
 from infra.store.withholding import withhold
 
@@ -54,13 +54,8 @@ class PostgresAuditTrail:
 
     def _event(self, row: LogRow) -> LoggedEvent:
         position, stream_id, version, type, stored, recorded_at = row
-        try:
-            partly = decode_clear(type, stored, stream_id, version, self._keyring.stamps, position)
-            origin: EventOrigin | None = _origin(stored)
-            data: Root.Event | None = withhold([partly])[0]
-            error = None
-        except Exception as failure:
-            origin, data, error = None, None, undecodable(failure, position).error
+        found = read_in_clear(row, self._keyring.stamps, _readable)
+        origin, data, error = (None, None, found.error) if isinstance(found, Undecodable) else (*found, None)
         return LoggedEvent(
             position,
             stream_id,
@@ -76,9 +71,8 @@ class PostgresAuditTrail:
         )
 
 
-def _origin(stored: bytes) -> EventOrigin:
-    found = metadata_of(stored)
-    return EventOrigin(**structs.asdict(found))
+def _readable(partly: PartlyDecoded, found: Metadata) -> tuple[EventOrigin, Root.Event]:
+    return EventOrigin(**structs.asdict(found)), withhold([partly])[0]
 
 
 def _leaf_hash(row: LogRow) -> bytes | None:

@@ -115,8 +115,8 @@ def _read(settings: Settings, file: Path, key: str | None) -> "tuple[VerifierKey
 @contextmanager
 def _refusals() -> Iterator[None]:
     """Print why a history or a table is refused, and end with code 1."""
+    from application.ports import NotSealedYet
     from infra.audit.continuity import HistoryRefused
-    from infra.audit.history_root import NotSealed
     from infra.cli.log_access import database_errors
     from infra.replay.certifying import CertificateRefused
     from infra.replay.row_digest import Unstorable
@@ -125,7 +125,7 @@ def _refusals() -> Iterator[None]:
     try:
         with database_errors():
             yield
-    except NotSealed as error:
+    except NotSealedYet as error:
         raise failure(f"The position is not sealed: {error}. `palimpsest sealer` seals the others.") from None
     except HistoryRefused as error:
         raise failure(f"The history is not the one that was signed: {error}. See: palimpsest audit verify") from None

@@ -19,4 +19,11 @@ Quorum = Annotated[
     typer.Option(help="How many of these witnesses must have cosigned the checkpoint; default: all of them.", min=0),
 ]
 
-Unseal = Annotated[bool, typer.Option("--unseal", help="Also show personal fields.")]
+Unseal = Annotated[bool, typer.Option("--unseal", help="Also show personal fields; needs --by.")]
+
+ReaderAddress = Annotated[
+    str | None,
+    typer.Option(
+        help="Email address of your account, an auditor's: the read is recorded, and those whom it is about see it."
+    ),
+]

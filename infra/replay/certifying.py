@@ -25,7 +25,7 @@ async def certify(
     """Return a certificate as a signed note. `position`: of the last event; None: the last one that is sealed.
 
     Raises:
-        NotSealed: the event is not sealed.
+        NotSealedYet: the event is not sealed.
         HistoryRefused: the events are not those that were signed.
         Unstorable: PostgreSQL would refuse a row.
         Unavailable: the database does not answer.
@@ -43,7 +43,7 @@ async def check(
 
     Raises:
         CertificateRefused: the history or a table is another one.
-        NotSealed, HistoryRefused, Unstorable, Unavailable: see `certify`.
+        NotSealedYet, HistoryRefused, Unstorable, Unavailable: see `certify`.
     """
     import_all("application")
     require_history(url, key, certificate, progress)
@@ -71,7 +71,7 @@ def require_history(url: str, key: VerifierKey, certificate: Certificate, progre
 
     Raises:
         CertificateRefused: it has another one.
-        NotSealed, HistoryRefused: see `certify`.
+        NotSealedYet, HistoryRefused: see `certify`.
     """
     _, root = _signed(url, key, certificate.position, progress)
     if root != certificate.root:

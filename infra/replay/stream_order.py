@@ -11,22 +11,17 @@ from uuid import UUID
 
 from application.ports import RecordedEvent
 from infra.postgres.projector_connection import Connection
-from infra.store.log_rows import EVENT_COLUMNS, PAGE_BYTES, LogRow
+from infra.store.log_rows import PAGE_BYTES, LogRow, page_of
 
 PAGE_EVENTS = 5_000
-READ = f"""
-SELECT {EVENT_COLUMNS} FROM (
-    SELECT *, sum(octet_length(state)) OVER (
-        ORDER BY originator_id, originator_version ROWS UNBOUNDED PRECEDING
-    ) - octet_length(state) AS bytes_before
-    FROM (
-        SELECT * FROM palimpsest.stored_events
-        WHERE (originator_id, originator_version) > (%s, %s) AND notification_id <= %s
-        ORDER BY originator_id, originator_version LIMIT %s
-    ) AS page
-) AS measured
-WHERE bytes_before < %s ORDER BY originator_id, originator_version
-"""  # noqa: S608 - our own words only
+READ = page_of(
+    """
+    SELECT * FROM palimpsest.stored_events
+    WHERE (originator_id, originator_version) > (%s, %s) AND notification_id <= %s
+    ORDER BY originator_id, originator_version LIMIT %s
+    """,
+    order="originator_id, originator_version",
+)
 
 DecodeRows = Callable[[Sequence[LogRow]], Awaitable[list[RecordedEvent]]]
 """Decodes rows with `EVENT_COLUMNS`."""

@@ -10,11 +10,10 @@ from uuid import UUID
 import msgspec
 from eventsourcing.utils import get_topic
 
+from application.ports import Undecodable
 from domain.audit.audit_read import AuditRead
 from infra.sealing.store_keys import StoreKeys
-from infra.store.codec import decode_clear
-from infra.store.event_bytes import metadata_of
-from infra.store.log_rows import LogRow, undecodable
+from infra.store.log_rows import LogRow, read_in_clear
 
 SHOWN = {get_topic(AuditRead.HistoryRead): ("operation", "topic", "aggregate_id", "filters", "user_ids", "team_ids")}
 """The fields of events that lines have, by type: what auditors have read, and of whom."""
@@ -42,14 +41,13 @@ class SiemLine(msgspec.Struct, omit_defaults=True):
 
 def line_of(row: LogRow, stamps: StoreKeys) -> bytes:
     """Return the line of a row of the log, with its end. A damaged event has a line, too: a gap would hide it."""
-    position, stream_id, version, topic, stored, recorded_at = row
+    position, stream_id, version, topic, _, recorded_at = row
     line = SiemLine(position, recorded_at, topic, stream_id, version)
-    try:
-        _, state, _, _ = decode_clear(topic, stored, stream_id, version, stamps, position)
-        found = metadata_of(stored)
-    except Exception as error:
-        line.error = undecodable(error, position).error
+    decoded = read_in_clear(row, stamps, lambda partly, metadata: (partly[1], metadata))
+    if isinstance(decoded, Undecodable):
+        line.error = decoded.error
         return msgspec.json.encode(line) + b"\n"
+    state, found = decoded
     line.event_id, line.tenant_kind, line.tenant_id = found.event_id, found.tenant.kind, found.tenant.id
     line.actor_id, line.on_behalf_of = found.actor_id, found.on_behalf_of
     line.correlation_id, line.causation_id = found.correlation_id, found.causation_id

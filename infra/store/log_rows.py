@@ -1,17 +1,17 @@
 """Rows of the log (`stored_events`): the column lists that readers select, and the decoding of rows into events."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from application.ports import RecordedEvent, Undecodable
 from domain.kernel import Root
 from infra.sealing.damage import report_damage
 from infra.sealing.keyring import Keyring, Keys
-from infra.sealing.store_keys import Damage
+from infra.sealing.store_keys import Damage, StoreKeys
 from infra.store.codec import PartlyDecoded, decode, decode_clear, decode_without_keys, subjects_in, unseal
-from infra.store.event_bytes import actor_of
+from infra.store.event_bytes import Metadata, actor_of, metadata_of
 
 LIBRARY_COLUMNS = "notification_id, originator_id, originator_version, topic, state"
 """The columns of the `eventsourcing` library, in the order of its `Notification`."""
@@ -28,22 +28,36 @@ APPENDED_CHANNEL = "palimpsest_appended"
 
 LogRow = tuple[Any, ...]
 
+T = TypeVar("T")
 
-def page_of(query: str) -> str:
-    """Return a query for the first rows of `query`, until their bytes reach one more parameter, the last.
 
-    `query` selects all columns of the log, by position, with a limit. At least one row comes, if there is any. The
+def page_of(query: str, order: str = "notification_id", most: str = "%s") -> str:
+    """Return a query for the first rows of `query`, until their bytes reach one more parameter, `most`, the last.
+
+    `query` selects all columns of the log, in this order, with a limit. At least one row comes, if there is any. The
     bytes of a large event are counted without reading it. Counting takes about 1 ms for 2,000 small events, 2 % of a
     read with decoding.
     """
     return f"""
     SELECT {EVENT_COLUMNS} FROM (
-        SELECT *, sum(octet_length(state)) OVER (ORDER BY notification_id ROWS UNBOUNDED PRECEDING)
+        SELECT *, sum(octet_length(state)) OVER (ORDER BY {order} ROWS UNBOUNDED PRECEDING)
             - octet_length(state) AS bytes_before
         FROM ({query}) AS page
     ) AS measured
-    WHERE bytes_before < %s ORDER BY notification_id
+    WHERE bytes_before < {most} ORDER BY {order}
     """  # noqa: S608
+
+
+def read_in_clear(row: LogRow, stamps: StoreKeys, make: Callable[[PartlyDecoded, Metadata], T]) -> T | Undecodable:
+    """What `make` makes of an event without its personal fields, and of its metadata; its stamp is checked.
+
+    An event for which that fails becomes `Undecodable`, as in `decode_rows`.
+    """
+    position, stream_id, version, topic, stored, _ = row
+    try:
+        return make(decode_clear(topic, stored, stream_id, version, stamps, position), metadata_of(stored))
+    except Exception as error:
+        return undecodable(error, position)
 
 
 async def decode_rows(rows: Sequence[LogRow], keyring: Keyring, source: str = "event") -> list[RecordedEvent]:

@@ -3,33 +3,26 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from application.ports import EventTrace, HistoryFilter, TraceSlice
+from application.ports import EventTrace, HistoryFilter, TraceSlice, Undecodable
 from infra.postgres.database import Database
 from infra.sealing.store_keys import StoreKeys
-from infra.store.codec import decode_clear
-from infra.store.event_bytes import metadata_of
-from infra.store.log_rows import EVENT_COLUMNS, LogRow, undecodable
+from infra.store.log_rows import PAGE_BYTES, LogRow, page_of, read_in_clear
 
 MAX_EVENTS = 500
 """Events that one search reads at most; it goes on from where it has ended."""
-MAX_BYTES = 4 * 1024 * 1024
-"""Bytes of stored events after which a search ends."""
 
-LATEST = f"""
-SELECT {EVENT_COLUMNS} FROM (
-    SELECT *, sum(octet_length(state)) OVER (ORDER BY originator_version DESC ROWS UNBOUNDED PRECEDING)
-        - octet_length(state) AS bytes_before
-    FROM (
-        SELECT * FROM stored_events
-        WHERE originator_id = %(id)s AND notification_id < %(before)s
-            AND (%(type)s::text IS NULL OR topic = %(type)s)
-            AND (%(since)s::timestamptz IS NULL OR recorded_at >= %(since)s)
-            AND (%(until)s::timestamptz IS NULL OR recorded_at < %(until)s)
-        ORDER BY originator_version DESC LIMIT %(limit)s
-    ) AS latest
-) AS measured
-WHERE bytes_before < {MAX_BYTES} ORDER BY originator_version DESC
-"""  # noqa: S608 - our own words only
+LATEST = page_of(
+    """
+    SELECT * FROM stored_events
+    WHERE originator_id = %(id)s AND notification_id < %(before)s
+        AND (%(type)s::text IS NULL OR topic = %(type)s)
+        AND (%(since)s::timestamptz IS NULL OR recorded_at >= %(since)s)
+        AND (%(until)s::timestamptz IS NULL OR recorded_at < %(until)s)
+    ORDER BY originator_version DESC LIMIT %(limit)s
+    """,
+    order="originator_version DESC",
+    most="%(bytes)s",
+)
 
 
 async def stream_history(
@@ -44,6 +37,7 @@ async def stream_history(
         "since": wanted.since,
         "until": wanted.until,
         "limit": min(count, MAX_EVENTS) if in_columns else MAX_EVENTS,
+        "bytes": PAGE_BYTES,
     }
     rows: Sequence[LogRow] = await database.rows(LATEST, params)
     traces = [_trace(row, stamps) for row in rows]
@@ -54,11 +48,8 @@ async def stream_history(
 
 def _trace(row: LogRow, stamps: StoreKeys) -> EventTrace:
     """Return the circumstances of an event; of a damaged one those that are not known are missing."""
-    position, stream_id, version, topic, stored, at = row
-    try:
-        decode_clear(topic, stored, stream_id, version, stamps, position)
-        found = metadata_of(stored)
-    except Exception as error:
-        undecodable(error, position)
+    position, _, version, topic, _, at = row
+    found = read_in_clear(row, stamps, lambda _, metadata: metadata)
+    if isinstance(found, Undecodable):
         return EventTrace(position, version, topic, at, None, None, None)
     return EventTrace(position, version, topic, at, found.actor_id, found.on_behalf_of, found.correlation_id)

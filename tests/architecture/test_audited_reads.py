@@ -1,5 +1,6 @@
 """Routes with the scope of auditors read by `AuditedRead` alone, so that no read goes unrecorded."""
 
+import ast
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any, cast, get_type_hints
@@ -14,6 +15,7 @@ from adapters.http.api.queries import Read
 from adapters.http.api.routing import ApiRoute
 from application.scopes import scopes_of_auditors
 from domain.access import AUDIT
+from tests.architecture.source import production
 
 READERS = {AuditedReader}
 
@@ -57,3 +59,16 @@ def test_another_way_is_found() -> None:
     async def list_all(listed: List) -> None: ...
 
     assert all(dependencies(route) != READERS for route in (peek, list_all))
+
+
+def unsealing(source: str) -> bool:
+    """Whether code asks for personal fields, of an aggregate or of events of the log."""
+    return any(
+        isinstance(node, ast.keyword) and node.arg in ("unseal", "unsealed") for node in ast.walk(ast.parse(source))
+    )
+
+
+def test_only_commands_of_operators_unseal_what_auditors_read() -> None:
+    found = {source.name for source in production() if unsealing(source.text)}
+    assert found == {"application/travel/views.py", "infra/cli/audit_travel.py", "infra/cli/events.py"}
+    assert unsealing("state_at(store, trail, topic, id, point, unseal=True)")

@@ -126,13 +126,13 @@ async def test_a_point_is_a_version_a_position_or_an_instant(core: WriteSide, tr
     assert [await version(instant=each) for each in (just_before, events[0].recorded_at, utc_now())] == [None, 1, 3]
 
 
-async def test_a_state_is_sealed_but_for_those_who_may_see_it(core: WriteSide, trail: PostgresAuditTrail) -> None:
+async def test_a_state_is_sealed_unless_it_is_unsealed(core: WriteSide, trail: PostgresAuditTrail) -> None:
     written = await edited(core)
     sealed = await state_at(core.store, trail, "document", written.id, Point(version=2))
     assert sealed is not None
     assert (sealed.version, sealed.event.position, sealed.state["revision"]) == (2, 2, 2)
     assert (sealed.state["title"], sealed.sealed) == ("[sealed]", ["/title", "/content"])
-    unsealed = await state_at(core.store, trail, "document", written.id, Point(version=2), lambda _: True)
+    unsealed = await state_at(core.store, trail, "document", written.id, Point(version=2), unseal=True)
     assert unsealed is not None
     assert (unsealed.state["content"], unsealed.sealed) == ("Beavers.", [])
     assert await state_at(core.store, trail, "user", written.id, Point(version=2)) is None
@@ -145,7 +145,7 @@ async def test_what_is_erased_is_shown_as_forgotten(
     written = await edited(core)
     destroy_keys(database.admin_url, written.id)
     core.keyring.cache.drop(written.id)
-    state = await state_at(core.store, trail, "document", written.id, Point(version=1), lambda _: True)
+    state = await state_at(core.store, trail, "document", written.id, Point(version=1), unseal=True)
     assert state is not None
     assert (state.state["title"], state.sealed) == ("[forgotten]", [])
     assert state.forgotten == ["/title", "/content"]
@@ -157,7 +157,7 @@ async def test_what_is_erased_is_shown_as_forgotten(
 async def test_difference_of_differ_where_they_do(core: WriteSide, trail: PostgresAuditTrail) -> None:
     written = await edited(core)
     points = Point(version=1), Point(version=3)
-    states = await difference_of(core.store, trail, "document", written.id, *points, lambda _: True)
+    states = await difference_of(core.store, trail, "document", written.id, *points, unseal=True)
     assert states is not None
     changes = {change.path: change for change in states.changes}
     assert (changes["/content"].before, changes["/content"].after) == ("Otters.", "Beavers.")

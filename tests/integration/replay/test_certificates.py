@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from application.ports import NotSealedYet
 from infra.audit.continuity import HistoryRefused
-from infra.audit.history_root import NotSealed
 from infra.replay import certifying, stream_order
 from infra.replay.certificate import Certificate
 from infra.replay.certifying import CertificateRefused, certify, check
@@ -92,13 +92,13 @@ async def test_the_size_of_pages_decides_nothing(sealed: Database, monkeypatch: 
 async def test_only_sealed_events_are_certified(sealed: Database) -> None:
     last = seal(sealed)
     await lengthened(sealed)
-    with pytest.raises(NotSealed, match=f"{last} events are sealed"):
+    with pytest.raises(NotSealedYet, match=f"{last} events are sealed"):
         await certified(sealed, last + 1)
     assert (await certified(sealed)).position == last
 
 
 async def test_nothing_is_certified_of_an_empty_log(database: Database) -> None:
-    with pytest.raises(NotSealed, match="0 events are sealed"):
+    with pytest.raises(NotSealedYet, match="0 events are sealed"):
         await certified(database)
 
 

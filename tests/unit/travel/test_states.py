@@ -75,7 +75,7 @@ def test_the_state_of_a_life_is_json_without_a_word_of_a_person(root: Root) -> N
 @pytest.mark.parametrize("root", LIVES, ids=lambda root: type(root).__name__)
 def test_who_may_see_everything_sees_the_state_as_it_is(root: Root) -> None:
     whole = state_of(root)
-    found = shown(state_of(withheld(root)), set(), whole, lambda subject_id: True)
+    found = shown(state_of(withheld(root)), set(), whole)
     assert (found.values, found.sealed, found.forgotten) == (whole.values, [], [])
 
 
@@ -119,14 +119,7 @@ def test_a_destroyed_key_reads_as_forgotten_and_another_as_sealed() -> None:
     assert (found.sealed, found.forgotten) == (["/name"], ["/mails/0"])
 
 
-def test_only_subjects_that_the_caller_may_see_are_unsealed() -> None:
-    unsealed = PlainState({"name": "Ada", "mails": ["a@example.org", "x"]}, {})
-    found = shown(state(), set(), unsealed, lambda subject_id: subject_id == OTHER)
-    assert found.values == {"name": SEALED, "mails": ["a@example.org", "x"]}
-    assert (found.sealed, found.forgotten) == (["/name"], [])
-
-
 def test_what_is_forgotten_is_not_shown_to_any_caller() -> None:
     unsealed = PlainState({"name": "Ada", "mails": ["a@example.org", "x"]}, {})
-    found = shown(state(), {Seal(ID, 0)}, unsealed, lambda subject_id: True)
+    found = shown(state(), {Seal(ID, 0)}, unsealed)
     assert found.values["name"] == FORGOTTEN
