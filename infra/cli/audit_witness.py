@@ -38,7 +38,7 @@ def witness(
     log = key_of(settings, log_key)
     try:
         with open_log(settings) as connection:
-            last = cosigned_last(connection, log, Witness(key, url))
+            last = cosigned_last(connection, log, Witness(key, url), settings.audit.witness_cafile)
         write_private(file, last.note)
     except NotCosigned as error:
         raise failure(f"{key.name} has not cosigned the last checkpoint: {error}.") from None
