@@ -209,25 +209,11 @@ class Bus:
                 await charges.give_back()
 
     async def _handle(self, run: "_Run[R]", charges: Charges) -> CommandResult[R]:
-        registration = HANDLERS[type(run.command)]
         clock = StoppedClock(self._clock)
-        check = precondition_check(run.command, registration.answer, run.context, clock)
+        check = precondition_check(run.command, HANDLERS[type(run.command)].answer, run.context, clock)
         unit = UnitOfWork(self._events, clock, check, run.context.actor, run.known)
         run.concerned = unit.loaded
-        own = {**self._ports, "store": unit, "actor": run.context.actor, "clock": clock}
-        context = run.context
-        own |= {"client": context.client, "session_id": context.session_id, "request_id": context.correlation_id}
-        own["proof"], own["charges"] = run.proof, charges
-        if "operation_id" in registration.ports:
-            own["operation_id"] = self._operation_id(run)
-        try:
-            answer = await registration.handler(run.command, **registration.arguments(own))
-        except Refusal:
-            if unit.assumed:
-                raise VersionConflict([*unit.assumed]) from None
-            raise
-        if not unit.is_sure:
-            raise VersionConflict([*unit.assumed])
+        answer = await self._call_handler(run, unit, clock, charges)
         run.concerned = unit.saved
         events, scope = unit.events, run.scope
         run.erased = any(root.erased for root in unit.loaded) or any(event.erases for event in events)
@@ -246,6 +232,28 @@ class Bus:
         run.known.keep(*unit.checked)
         run.changed, run.revocations, run.endings = bool(events), revoked_by(events, appended), endings_of(events)
         return CommandResult(answer, appended)
+
+    async def _call_handler(self, run: "_Run[R]", unit: UnitOfWork, clock: Clock, charges: Charges) -> R:
+        """Call the handler with the ports that it names, and return its answer.
+
+        Raises:
+            VersionConflict: it has worked with something that was assumed, and has to look at it again.
+        """
+        registration, context = HANDLERS[type(run.command)], run.context
+        own = {**self._ports, "store": unit, "actor": context.actor, "clock": clock}
+        own |= {"client": context.client, "session_id": context.session_id, "request_id": context.correlation_id}
+        own |= {"proof": run.proof, "charges": charges}
+        if "operation_id" in registration.ports:
+            own["operation_id"] = self._operation_id(run)
+        try:
+            answer: R = await registration.handler(run.command, **registration.arguments(own))
+        except Refusal:
+            if unit.assumed:
+                raise VersionConflict([*unit.assumed]) from None
+            raise
+        if not unit.is_sure:
+            raise VersionConflict([*unit.assumed])
+        return answer
 
     def _operation_id(self, run: "_Run[R]") -> UUID:
         """Return the id of what the command requests: for a repeat with the same key, the same one."""

@@ -32,7 +32,7 @@ TABLES = {
     "data_keys": PersonalDataPlace(
         "wrapped data keys",
         "not exported: keys are not data about a person",
-        "erase_keys removes the key; autovacuum removes the dead row within its next round",
+        "erase_keys removes the key; its bytes stay in the file of the table until PostgreSQL reuses them",
     ),
     "snapshots": PersonalDataPlace("states of aggregates; sealed", _NO_EXPORT, "erase_keys deletes the rows"),
     "idempotency": PersonalDataPlace("answers; sealed", _NO_EXPORT, "erase_keys deletes the rows; else 48 hours"),
@@ -132,6 +132,11 @@ REDIS_KEYS = {
 LEASE = "dropped through the lease of the process, before the answer"
 
 MEMORY = {
+    "adapters.provider.sandbox_batches.SandboxBatches": PersonalDataPlace(
+        "prompts and answers of batches, only where there is no key of a provider",
+        _NO_EXPORT,
+        "the worker deletes the files of a batch when it has ended, within two minutes",
+    ),
     "application.generation.answering.Answering": PersonalDataPlace(
         "a text that is being written, for eleven minutes at most",
         _NO_EXPORT,
@@ -170,8 +175,10 @@ FILES = {
     "postgres": PersonalDataPlace(
         "the tables above; and those of a replay with personal fields (`palimpsest audit replay --unseal`)",
         _NO_EXPORT,
-        "as the tables, and an answer waits until such a replay is dropped; bytes of deleted rows and of the "
-        "write-ahead log stay until PostgreSQL reuses them",
+        "as the tables, and an answer waits until such a replay is dropped. Statistics have no column with words. "
+        "Bytes of deleted rows stay until PostgreSQL reuses them, or VACUUM FULL and CHECKPOINT are run. The "
+        "write-ahead log has the words that read models show, and wrapped keys, until its segments are reused, "
+        "and no other words",
         frozenset({"*"}),
     ),
     "redis": PersonalDataPlace(
@@ -182,7 +189,8 @@ FILES = {
     "mail": PersonalDataPlace(
         "mails with addresses, names and links, where no mail server is set",
         "not exported: copies of what the person received",
-        "the next mail removes those older than a day",
+        "a job removes those to an erased user or address, and about an erased team; else the next mail removes those "
+        "older than a day",
         frozenset({"*"}),
     ),
     "files": PersonalDataPlace(

@@ -8,6 +8,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from uuid import UUID
 
 from aiosmtplib import SMTP, SMTPDataError, SMTPException, SMTPResponse, SMTPServerDisconnected
 
@@ -35,7 +36,7 @@ _FIRST_DOT = re.compile(rb"^\.", re.MULTILINE)
 
 
 class SmtpMailer:
-    """Implements `application.ports.Mailer`."""
+    """Implements `application.ports.Mailer` and `KeptMails`."""
 
     def __init__(self, server: SmtpServer, compose: Composer, clock: Clock) -> None:
         self._timeout = server.timeout
@@ -57,6 +58,9 @@ class SmtpMailer:
             refusal = await self._transfer(smtp, outgoing, limit)
         if refusal is not None:
             raise refusal
+
+    async def forget(self, subject_id: UUID) -> None:
+        """Do nothing: no mail is kept here."""
 
     async def check(self) -> None:
         """Connect and log in.

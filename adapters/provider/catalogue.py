@@ -32,6 +32,8 @@ class CatalogueModel(Struct, frozen=True, forbid_unknown_fields=True):
     capabilities: tuple[Capability, ...]
     fallbacks: tuple[ModelName, ...]
     provider_name: ModelName | None = None
+    batch_input_price: Price | None = None
+    batch_output_price: Price | None = None
 
     def view(self) -> Model:
         """Return what use cases know of the model."""
@@ -43,6 +45,8 @@ class CatalogueModel(Struct, frozen=True, forbid_unknown_fields=True):
             self.max_output_tokens,
             self.capabilities,
             self.fallbacks,
+            self.batch_input_price,
+            self.batch_output_price,
         )
 
 
@@ -110,8 +114,18 @@ def _faults(file: _File, entries: dict[str, CatalogueModel]) -> Iterator[str]:
     for entry in file.models:
         if entry.max_output_tokens > entry.context_window:
             yield f"{entry.name}: the longest answer does not fit the context window"
+        yield from _batch_faults(entry)
         for name in entry.fallbacks:
             yield from _fallback_faults(entry, name, entries.get(name))
+
+
+def _batch_faults(entry: CatalogueModel) -> Iterator[str]:
+    batch = (entry.batch_input_price, entry.batch_output_price)
+    if batch.count(None) == 1:
+        yield f"{entry.name}: batches have a price of prompts and one of answers, or neither"
+    usual = (entry.input_price, entry.output_price)
+    if any(less is not None and less > price for less, price in zip(batch, usual, strict=True)):
+        yield f"{entry.name}: its texts cost more in a batch"
 
 
 def _fallback_faults(entry: CatalogueModel, name: str, fallback: CatalogueModel | None) -> Iterator[str]:

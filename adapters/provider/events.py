@@ -51,7 +51,7 @@ class ChatReading:
     def text_of(self, event: Any) -> str:
         """See `Reading.text_of`."""
         if event.usage is not None:
-            self.usage = _usage(event.usage.prompt_tokens, event.usage.completion_tokens)
+            self.usage = usage_of(event.usage.prompt_tokens, event.usage.completion_tokens)
         if not event.choices:
             return ""
         choice = event.choices[0]
@@ -89,7 +89,7 @@ class ResponsesReading:
 
     def _end(self, reason: EndingReason, usage: Any) -> None:
         self.reason = reason
-        self.usage = None if usage is None else _usage(usage.input_tokens, usage.output_tokens)
+        self.usage = None if usage is None else usage_of(usage.input_tokens, usage.output_tokens)
 
 
 def _text(value: object) -> str:
@@ -98,7 +98,7 @@ def _text(value: object) -> str:
     return value
 
 
-def _usage(input_tokens: object, output_tokens: object) -> Usage | None:
+def usage_of(input_tokens: object, output_tokens: object) -> Usage | None:
     """Return what the provider counted; None: it cannot be. Every prompt has tokens."""
     if not (type(input_tokens) is int and type(output_tokens) is int):
         return None

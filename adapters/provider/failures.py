@@ -48,7 +48,7 @@ def meaning_of(error: Exception, clock: Clock) -> PromptRefused | Unavailable | 
     if code in FILTERED:
         return FilterRefusal()
     if isinstance(error, APIStatusError):
-        return _meaning_of_status(error, clock)
+        return meaning_of_status(error.status_code, error.code, retry_after(error.response.headers, clock))
     return meaning_of_code(code) if code in KNOWN else Unavailable(f"The provider ({reason(error)})")
 
 
@@ -101,10 +101,10 @@ def _bounded(seconds: float) -> int:
     return math.ceil(min(max(seconds, 1.0), MAX_WAIT_SECONDS))
 
 
-def _meaning_of_status(error: APIStatusError, clock: Clock) -> PromptRefused | Unavailable:
-    status = error.status_code
+def meaning_of_status(status: int, code: object, wait: int) -> PromptRefused | Unavailable:
+    """Return what a status that is a failure means. `wait`: seconds after which a repeat may help."""
     if status in KEY_REFUSED:
         return KeyRefused(f"status {status}")
     if 400 <= status < 500 and status not in TRY_AGAIN:
-        return PromptRefused(f"status {status}" + (f", {error.code}" if error.code in FOR_GOOD else ""))
-    return Unavailable(f"The provider ({status})", retry_after(error.response.headers, clock))
+        return PromptRefused(f"status {status}" + (f", {code}" if code in FOR_GOOD else ""))
+    return Unavailable(f"The provider ({status})", wait)

@@ -5,18 +5,17 @@ from contextlib import aclosing
 from typing import Any, Literal
 
 import httpx2
-from openai import AsyncStream, omit
+from openai import AsyncStream
 
 from adapters.provider.catalogue import ApiName, Catalogue, CatalogueModel
 from adapters.provider.client import ProviderAccount, open_client
 from adapters.provider.events import ChatReading, Reading, ResponsesReading
 from adapters.provider.failures import FAILURES, FilterRefusal, is_lost, meaning_of, reason
+from adapters.provider.requests import MAX_ANSWER_LENGTH, request_body
 from adapters.provider.surrogates import Surrogates
 from adapters.provider.timeouts import AnswerDeadlines, Timeouts, next_of
 from application.ports import AnswerCut, AnswerEnd, Clock, Prompt, TextPiece
 
-MAX_ANSWER_LENGTH = 1_000_000
-"""Characters of an answer: those of a document. A longer one is cut there, and the provider is stopped."""
 REQUEST_ID = "X-Client-Request-Id"
 """The header by which OpenAI finds a request in its logs, also one that it has not answered."""
 
@@ -107,31 +106,14 @@ class OpenAIProvider:
             yield rest
 
     async def _ask(self, entry: CatalogueModel, prompt: Prompt) -> AsyncStream[Any]:
-        model, client = entry.provider_name or entry.name, self._client
-        if prompt.key is not None:
-            client = client.with_options(api_key=prompt.key)
-        messages: list[Any] = [{"role": message.author, "content": message.text} for message in prompt.messages]
-        temperature = omit if prompt.temperature is None else prompt.temperature
+        client = self._client if prompt.key is None else self._client.with_options(api_key=prompt.key)
         headers = {} if prompt.request_id is None else {REQUEST_ID: prompt.request_id}
+        body = {**request_body(entry, prompt), "stream": True, "extra_headers": headers}
+        create: Any = client.responses.create
         if entry.api == "chat":
-            return await client.chat.completions.create(
-                model=model,
-                messages=messages,
-                max_completion_tokens=prompt.max_output_tokens,
-                temperature=temperature,
-                stream=True,
-                stream_options={"include_usage": True},
-                extra_headers=headers,
-            )
-        return await client.responses.create(
-            model=model,
-            input=messages,
-            max_output_tokens=prompt.max_output_tokens,
-            temperature=temperature,
-            stream=True,
-            store=False,
-            extra_headers=headers,
-        )
+            create, body["stream_options"] = client.chat.completions.create, {"include_usage": True}
+        stream: AsyncStream[Any] = await create(**body)
+        return stream
 
 
 def _reason_or_raise(error: Exception, length: int, clock: Clock) -> Literal["filtered"]:

@@ -15,6 +15,7 @@ import msgspec
 
 from adapters.provider.client import ProviderAccount
 from adapters.provider.openai_moderation import CATEGORIES
+from adapters.provider.sandbox_batches import SandboxBatches
 
 SANDBOX = ProviderAccount("http://sandbox.invalid/v1", "none", is_sandbox=True)
 OPENING = "Sandbox: no model wrote this."
@@ -33,6 +34,7 @@ REFUSED_KEY = "sk-refused"
 PAUSE_SECONDS = 0.02
 """Between two words."""
 BYTES_OF_A_TOKEN = 4
+BATCH_PATH = re.compile("/(files|batches)(/[^/]+)*$")
 FLAG = re.compile("flag:(" + "|".join(sorted(CATEGORIES, reverse=True)) + ")")
 """What moderation refuses, with the category."""
 
@@ -44,11 +46,15 @@ class SandboxTransport(httpx2.AsyncBaseTransport):
 
     def __init__(self, pause: float = PAUSE_SECONDS) -> None:
         self._pause = pause
+        self._batches = SandboxBatches(_whole)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Answer one request."""
         if request.headers["authorization"].startswith(f"Bearer {REFUSED_KEY}"):
             return httpx2.Response(401, json={"error": {"message": "The sandbox refuses this key."}})
+        if (about := BATCH_PATH.search(request.url.path)) is not None:
+            content_type = request.headers.get("content-type", "")
+            return self._batches.respond(request.method, about[0], content_type, await request.aread())
         if request.method == "GET":
             return httpx2.Response(200, json={"object": "list", "data": []})
         body = await request.aread()
@@ -105,6 +111,21 @@ def _responses(asked: Mapping[str, Any], used: int) -> Iterator[Mapping[str, Any
         response["incomplete_details"] = {"reason": "max_output_tokens"}
     kind = "response.incomplete" if is_cut else "response.completed"
     yield {"type": kind, "sequence_number": len(words), "response": response}
+
+
+def _whole(path: str, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an answer that comes at once, as in batches."""
+    used = -(-len(encode(asked)) // BYTES_OF_A_TOKEN)
+    *_, end = _chat(asked, used) if path.endswith("/chat/completions") else _responses(asked, used)
+    if "response" in end:
+        words, is_cut = _words(asked["input"], asked["max_output_tokens"])
+        content = [{"type": "output_text", "text": "".join(words)}]
+        message = {"type": "message", "role": "assistant", "content": content}
+        return {**end["response"], "status": "incomplete" if is_cut else "completed", "output": [message]}
+    words, is_cut = _words(asked["messages"], asked["max_completion_tokens"])
+    message = {"role": "assistant", "content": "".join(words)}
+    choice = {"index": 0, "message": message, "finish_reason": "length" if is_cut else "stop"}
+    return {**end, "object": "chat.completion", "choices": [choice]}
 
 
 def _words(messages: list[Mapping[str, Any]], maximum: int) -> tuple[list[str], bool]:

@@ -66,7 +66,7 @@ class Asking(PortGroup):
         digest = self.digests(b"prompt", self.actor.user_id.bytes, wish.prompt.encode()).hex()
         now, quote = self.clock(), await self._quote(digest, messages, payment)
         output_tokens = output_tokens_of(document, wish, model, quote, self.actor)
-        need = AttemptNeed(model, quote.prompt_tokens, output_tokens, wish.variants)
+        need = AttemptNeed(model, quote.prompt_tokens, output_tokens, wish.variants, wish.urgency)
         terms = terms_of(payment, id, need, self.models)
         generation = request(document, wish, model, quote, terms, id=id, by=self.actor, now=now)
         await self._reserve(payment, generation, now)
@@ -86,9 +86,11 @@ class Asking(PortGroup):
             Refusal: as `domain.generation.requesting.request_again`.
         """
         prompt = prompt_of(generation, document, sources, canary_of(self.digests, generation.id))
-        now, model = self.clock(), choose(self.models, generation.model)
+        now, model = self.clock(), choose(self.models, generation.model, generation.urgency)
         quote = await self._quote(generation.prompt_digest, prompt.messages, payment)
-        need = AttemptNeed(model, quote.prompt_tokens, generation.max_output_tokens, generation.variants)
+        need = AttemptNeed(
+            model, quote.prompt_tokens, generation.max_output_tokens, generation.variants, generation.urgency
+        )
         terms = terms_of(payment, generation.id, need, self.models)
         request_again(generation, document, model, quote, terms, by=self.actor, now=now)
         await self._reserve(payment, generation, now)

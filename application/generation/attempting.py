@@ -1,7 +1,7 @@
 """One attempt of a worker, and the commands that end it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -16,6 +16,8 @@ from application.known_roots import KnownRoots
 from application.ports import (
     AnswerCut,
     AnswerEnd,
+    BatchAnswer,
+    BatchResult,
     Busy,
     InFlight,
     KeyRefused,
@@ -25,6 +27,7 @@ from application.ports import (
     Prompt,
     Provider,
     SendAsUser,
+    TextPiece,
     TokenCounter,
     Unavailable,
 )
@@ -35,9 +38,14 @@ from domain.generation.refusing import VariantRefusal
 STORE_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Seconds between tries to store the start of an attempt, or what it has given."""
 
-
 JudgedOutcome = TextOutcome | TextRefusal
 """The end of a text that may be given out, or why it is not, or why there is none."""
+
+
+def request_name(generation: Generation, attempt: int, variant: int) -> str:
+    """Return our name of a request to the provider."""
+    name = f"{generation.id}-{attempt}"
+    return name if generation.variants == 1 else f"{name}-{variant}"
 
 
 class Attempt:
@@ -60,7 +68,6 @@ class Attempt:
         self.has_refused = False
         self._prompt_tokens = prompt_tokens
         self._key = f"{job_key}:{number}"
-        self._request_id = f"{generation.id}-{number}"
         self._generation = generation
         self._tokens = tokens
         self._send = send
@@ -73,63 +80,64 @@ class Attempt:
             Unavailable: it did not, and another attempt may help.
         """
         try:
-            await answering.run(lambda variant: provider.answer(self._named(prompt, variant)))
+            await answering.run(
+                lambda variant: provider.answer(
+                    replace(prompt, request_id=request_name(self._generation, self.number, variant))
+                )
+            )
         except asyncio.CancelledError:
             # The worker stops: an answer that takes too long is ended by the provider's adapter.
             await answering.keep_rest()
             await self._end("lost", await self._uses(answering), is_try=False)
             raise
-        await to_its_end(self._end_with(answering, moderation, prompt))
+        failure = await to_its_end(self._end_with(answering, moderation))
+        if failure is not None:
+            raise failure
 
-    def _named(self, prompt: Prompt, variant: int) -> Prompt:
-        """Return the prompt with the name of its request."""
-        name = self._request_id if self._generation.variants == 1 else f"{self._request_id}-{variant}"
-        return replace(prompt, request_id=name)
+    async def settle(self, results: Sequence[BatchResult], moderation: Moderation, answering: Answering) -> None:
+        """Record what has come of an attempt in a batch, of each variant. Another attempt may follow."""
+        if self._generation.is_open:
+            await answering.run(lambda variant: _pieces(results[variant - 1]))
+            await self._end_with(answering, moderation)
+            return
+        ends = [(result.end, result.text) if isinstance(result, BatchAnswer) else (result, "") for result in results]
+        await self._end("cancelled", [await self._use_of(end, text) for end, text in ends])
 
     async def end_unasked(self) -> None:
         """End the attempt before the provider is asked."""
         await self._end("lost", [], is_try=False)
 
-    async def _end_with(self, answering: Answering, moderation: Moderation, prompt: Prompt) -> None:
-        """Record what has come of the attempt.
-
-        Raises:
-            Unavailable: another attempt may help.
-        """
+    async def _end_with(self, answering: Answering, moderation: Moderation) -> Unavailable | None:
+        """Record what has come of the attempt. Returns why another attempt may help; None: none follows."""
         outcomes, texts, uses = answering.ends, answering.texts, await self._uses(answering)
         if any(isinstance(outcome, StoppedText) for outcome in outcomes):
             await self._end("cancelled", uses)
-            return
-        judging = [_judged(outcome, text, moderation, prompt) for outcome, text in zip(outcomes, texts, strict=True)]
-        judged = await asyncio.gather(*judging)
+            return None
+        own_key, ended = self._generation.own_key, zip(outcomes, texts, strict=True)
+        judged = await asyncio.gather(*[_judged(outcome, text, moderation, own_key) for outcome, text in ended])
         refusals = [outcome for outcome in judged if isinstance(outcome, TextRefusal)]
         answers = [text for outcome, text in zip(judged, texts, strict=True) if isinstance(outcome, AnswerEnd)]
         may_help = any(isinstance(outcome, Unavailable) for outcome in judged)
         if any(text.strip() for text in answers) or (answers and not refusals and not may_help):
             await self._record(judged, texts, uses)
-        else:
-            await self._give_up(judged, refusals, uses)
+            return None
+        return await self._give_up(judged, refusals, uses)
 
     async def _give_up(
         self, judged: Sequence[JudgedOutcome], refusals: Sequence[TextRefusal], uses: Sequence[TextUse]
-    ) -> None:
-        """End the attempt without a text.
-
-        Raises:
-            Unavailable: another attempt may help.
-        """
+    ) -> Unavailable | None:
+        """End the attempt without a text. Returns as `_end_with`."""
         failures = [outcome for outcome in judged if isinstance(outcome, Unavailable)]
         if refusals and not failures:
             await self._withhold(refusals, uses)
-            return
+            return None
         # A cut one has cost something that only we have counted.
         failures.sort(key=lambda failure: not isinstance(failure, AnswerCut))
         is_try = any(not isinstance(outcome, NotAsked) for outcome in judged)
         failure = _name_of(failures[0] if failures else None)
         may_follow = await self._end(failure, uses, is_try=is_try, refusals=_refused(judged))
         self.has_refused = bool(refusals)
-        if may_follow and failures:
-            raise failures[0]
+        return failures[0] if may_follow and failures else None
 
     async def _record(self, judged: Sequence[JudgedOutcome], texts: Sequence[str], uses: Sequence[TextUse]) -> None:
         answers = [
@@ -213,11 +221,19 @@ async def count(tokens: TokenCounter, text: str) -> int:
     return await tokens.count([Message("assistant", text)]) if text else 0
 
 
-async def _judged(outcome: TextOutcome, text: str, moderation: Moderation, prompt: Prompt) -> JudgedOutcome:
+async def _pieces(result: BatchResult) -> AsyncGenerator[TextPiece | AnswerEnd, None]:
+    """Yield a text of a batch as if it were written now. Raises as `application.ports.Provider.answer`."""
+    if not isinstance(result, BatchAnswer):
+        raise result
+    yield TextPiece(result.text)
+    yield result.end
+
+
+async def _judged(outcome: TextOutcome, text: str, moderation: Moderation, own_key: bool) -> JudgedOutcome:
     """Return what comes of a text. One that moderation does not judge is not given out."""
     if isinstance(outcome, RulesLeaked):
         return TextRefusal("leaked_rules")
-    if isinstance(outcome, KeyRefused) and prompt.key is not None:
+    if isinstance(outcome, KeyRefused) and own_key:
         return TextRefusal("own_key")
     if not isinstance(outcome, AnswerEnd) or not text.strip():
         return outcome

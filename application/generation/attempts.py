@@ -36,7 +36,7 @@ class StartAttempt(Command[AttemptState]):
 
     `lost_tokens`: of the texts of that one; `prompt_tokens`: of the prompt that is to be sent; `refused`: why it is
     not sent; `categories`: those for which moderation refuses it. `model`: which one is asked; None: the one that is to
-    write.
+    write. `batch_id`: the batch in which it is sent; then an attempt that is under way goes on, and no other starts.
     """
 
     generation_id: UUID
@@ -46,6 +46,7 @@ class StartAttempt(Command[AttemptState]):
     refused: RefusalReason | None = None
     categories: tuple[str, ...] = ()
     model: str | None = None
+    batch_id: UUID | None = None
 
 
 class EndAttempt(Command[AttemptState]):
@@ -114,8 +115,9 @@ class ExpireGeneration(Command[None]):
 async def start_attempt(cmd: StartAttempt, store: Store, actor: Actor, clock: Clock, models: Models) -> AttemptState:
     generation, now = await store.get(Generation, cmd.generation_id), clock()
     budget, before, attempt = await budget_of(store, generation), generation.cost, None
-    lose_attempt(generation, output_tokens=cmd.lost_tokens, now=now)
-    settle_up(budget, generation, before, now)
+    if cmd.batch_id is None:
+        lose_attempt(generation, output_tokens=cmd.lost_tokens, now=now)
+        settle_up(budget, generation, before, now)
     if generation.is_due(cmd.round):
         document = await find(store, Document, generation.document_id)
         obstacle = await _source_obstacle(generation, store, actor, now)
@@ -125,6 +127,7 @@ async def start_attempt(cmd: StartAttempt, store: Store, actor: Actor, clock: Cl
             prompt_tokens=cmd.prompt_tokens,
             obstacle=obstacle,
             fallback=_fallback(generation, cmd.model, models),
+            batch_id=cmd.batch_id,
             by=actor,
             now=now,
         )
@@ -153,6 +156,8 @@ async def _obstacle(
     generation: Generation, cmd: StartAttempt, budget: Budget, store: Store, models: Models, now: datetime
 ) -> Failure | None:
     """Reserve what the next attempt may cost. Returns what forbids it; None: nothing."""
+    if cmd.batch_id is not None and not generation.has_time_for_batch(now):
+        return "unavailable"
     if cmd.refused is not None:
         refuse(generation, cmd.refused, cmd.categories, now=now)
         return "refused"

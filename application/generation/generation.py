@@ -21,10 +21,11 @@ from domain.generation.answer import AnswerEnding
 from domain.generation.deletion import delete
 from domain.generation.drafts import accept, discard
 from domain.generation.events import DraftReason, Failure, RefusalReason
-from domain.generation.generation import GENERATION, Generation, Result, Status
+from domain.generation.generation import GENERATION, BatchState, Generation, Result, Status
 from domain.generation.placement import Placement, Target
 from domain.generation.requesting import Wish
 from domain.generation.sources import SourceDocument
+from domain.generation.urgency import Urgency
 from domain.kernel import NotFound, PartyKind
 
 
@@ -44,8 +45,10 @@ class GenerationView:
     are the text.
     `sources`: the documents to draw on; the prompt had all of them.
     `place`: while it is queued, about how many generations come until this one, itself included; 1,000 is that many or
-    more, None is not known. The answer to a repeated request is as the first one was, but `place` is of now: None if it
-    waits no more. `plan`: of the payer when it was requested; it decides how soon the turn comes.
+    more, None is not known, or it is for a batch. The answer to a repeated request is as the first one was, but `place`
+    is of now: None if it waits no more. `plan`: of the payer when it was requested; it decides how soon the turn comes.
+    `urgency`: how soon the text is wanted. Of one for a batch, `batch` says whether it waits for one or is in it, and
+    `latest_at` when the text is there at the latest, or given up; both are None otherwise.
     """
 
     id: UUID
@@ -54,6 +57,9 @@ class GenerationView:
     payer_id: UUID
     plan: Plan
     status: Status
+    urgency: Urgency
+    batch: BatchState | None
+    latest_at: datetime | None
     result: Result | None
     draft_reason: DraftReason | None
     own_key: bool
@@ -105,7 +111,7 @@ generation_view = view_maker(GenerationView, Generation, require_reader=_require
 
 async def with_place(view: GenerationView, queue: JobQueue) -> GenerationView:
     """Return the view of a generation with its place in the queue, if it is known."""
-    if view.status != "queued":
+    if view.status != "queued" or view.urgency == "batch":
         return view
     try:
         return replace(view, place=await queue.place(_job_of(view)))
@@ -139,6 +145,7 @@ class RequestGeneration(Command[GenerationView]):
     temperature: float | None = None
     variants: int = 1
     sources: Sequence[SourceDocument] = ()
+    urgency: Urgency = "now"
 
 
 class CancelGeneration(Command[GenerationView]):
@@ -176,7 +183,7 @@ class DeleteGeneration(Command[None]):
 @handles
 async def request_generation(cmd: RequestGeneration, store: Store, asking: Asking) -> GenerationView:
     wish = _wish_of(cmd)
-    model, now = choose(asking.models, cmd.model), asking.clock()
+    model, now = choose(asking.models, cmd.model, cmd.urgency), asking.clock()
     document = await load_document(store, cmd.document_id, "generate", asking.actor, now)
     read = await read_sources(store, wish.sources, asking.actor, now, loaded=document)
     payment = await asking.payment_for(store, document)
@@ -195,6 +202,7 @@ def _wish_of(cmd: RequestGeneration) -> Wish:
         cmd.temperature,
         cmd.variants,
         cmd.sources,
+        cmd.urgency,
     )
     wish.require_usable()
     return wish

@@ -6,7 +6,6 @@ written once. An attempt whose worker was lost is charged with what was kept of 
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -16,11 +15,8 @@ from application.generation.answering import Answering
 from application.generation.attempting import Attempt, count, store
 from application.generation.attempts import ExpireGeneration, StartAttempt
 from application.generation.canary import canary_of
-from application.generation.moderating import judge_prompt
-from application.generation.prompting import prompt_of
-from application.generation.provider_key import used_key
+from application.generation.planning import AttemptPlan, planned
 from application.generation.queueing import GenerateText
-from application.generation.sources import texts_of_sources
 from application.generation.stopping import to_its_end
 from application.idempotency import KeyedHash
 from application.jobs import ScheduledJob, performs, report_unread
@@ -32,7 +28,6 @@ from application.ports import (
     JobQueue,
     Moderation,
     PartialTexts,
-    Prompt,
     Provider,
     SendAsSystem,
     SendAsUser,
@@ -42,8 +37,6 @@ from application.ports import (
     UnknownModel,
     Unreadable,
 )
-from domain.content.document import Document
-from domain.generation.events import RefusalReason
 from domain.generation.generation import Generation
 
 
@@ -111,7 +104,7 @@ async def generate_text(
         return
     lost_tokens, last = await _lost_tokens(generation, partial_texts, tokens), generation.attempt
     canary = canary_of(digests, generation.id)
-    plan = await _planned(generation, canary, events, moderation, model)
+    plan = await planned(generation, canary, events, moderation, model)
     attempt = await _started_unless_stopped(_started(job, generation, plan, lost_tokens, model, tokens, send_as_user))
     if attempt is not None and plan.prompt is not None:
         answering = Answering(events, partial_texts, generation.id, attempt.number, generation.variants, canary)
@@ -133,19 +126,6 @@ async def _lost_tokens(generation: Generation, partial_texts: PartialTexts, toke
     kept = [AttemptText(generation.id, generation.attempt, each) for each in variants]
     texts = await asyncio.gather(*[partial_texts.read(each, 0) for each in kept])
     return sum([await count(tokens, text) for text in texts])
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What is to be sent; None: nothing. `refused`: why it is not sent after all, and moderation's `categories`.
-
-    `document`: with which the prompt was made.
-    """
-
-    prompt: Prompt | None = None
-    document: Document | None = None
-    refused: RefusalReason | None = None
-    categories: tuple[str, ...] = ()
 
 
 async def _model_of(job: GenerateText, generation: Generation, provider: Provider, queue: JobQueue) -> str | None:
@@ -182,24 +162,6 @@ def _is_known(model: str, provider: Provider) -> bool:
     return True
 
 
-async def _planned(
-    generation: Generation, canary: str, events: EventStore, moderation: Moderation, model: str
-) -> _Plan:
-    """Return what the next attempt sends to a model, as things are now. Raises `Unavailable`."""
-    document = await events.load(Document, generation.document_id) if generation.is_open else None
-    sources = None if document is None else await texts_of_sources(events, generation.sources)
-    if document is None or sources is None:
-        # The generation has ended, or a document of it was erased.
-        return _Plan()
-    prompt = replace(prompt_of(generation, document, sources, canary), model=model)
-    if categories := await judge_prompt(moderation, generation):
-        return _Plan(prompt, document, "unsafe_prompt", categories)
-    if not generation.own_key:
-        return _Plan(prompt, document)
-    key = await used_key(events, generation.payer)
-    return _Plan(prompt, document, "own_key") if key is None else _Plan(replace(prompt, key=key.key), document)
-
-
 async def _started_unless_stopped(start: Coroutine[Any, Any, Attempt | None]) -> Attempt | None:
     """Start an attempt. A worker that has to stop meanwhile ends it: the provider is not asked, nothing is paid."""
     started: list[Attempt] = []
@@ -220,7 +182,7 @@ async def _started_unless_stopped(start: Coroutine[Any, Any, Attempt | None]) ->
 async def _started(
     job: GenerateText,
     generation: Generation,
-    plan: _Plan,
+    plan: AttemptPlan,
     lost_tokens: int,
     model: str,
     tokens: TokenCounter,

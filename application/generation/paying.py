@@ -13,6 +13,7 @@ from domain.billing.subscription import Plan, Subscription
 from domain.generation.generation import Generation
 from domain.generation.pricing import Cost, TokenPrice
 from domain.generation.requesting import ModelChoice, WritingTerms
+from domain.generation.urgency import Urgency
 from domain.kernel import Party
 from domain.teams.budget_limits import budget_limit
 from domain.teams.team import Team
@@ -54,6 +55,7 @@ class AttemptNeed:
     prompt_tokens: int
     output_tokens: int
     variants: int
+    urgency: Urgency
 
 
 async def open_budget(store: Store, payer: Party, month: str, now: datetime) -> Budget:
@@ -90,7 +92,8 @@ def terms_of(payment: Payment, id: UUID, need: AttemptNeed, models: Models) -> W
     tokens, micros = _most(price, need.prompt_tokens, need.output_tokens, need.variants)
     if payment.allowances.have_soft_room(payment.budget, id, tokens, micros):
         return WritingTerms(payment.own_key)
-    return WritingTerms(payment.own_key, cheaper(models, need.model.name, need.prompt_tokens, need.output_tokens))
+    stand_in = cheaper(models, need.model, need.prompt_tokens, need.output_tokens, need.urgency)
+    return WritingTerms(payment.own_key, stand_in)
 
 
 def reserve_in(

@@ -1,4 +1,4 @@
-"""Policy: a requested generation becomes a job."""
+"""Policy: a requested generation becomes a job. One for a batch waits until `SubmitBatches` takes it."""
 
 from collections.abc import Iterable
 
@@ -9,6 +9,8 @@ from domain.generation.generation import Generation
 
 @policy()
 def start_generations(event: Generation.Requested | Generation.RequestedAgain) -> Iterable[Reaction]:
+    if event.latest_at is not None:
+        return
     yield GenerateText(
         generation_id=event.originator_id,
         round=getattr(event, "round", 1),

@@ -10,6 +10,8 @@ from application.ports.audit import (
     Point,
     SearchTooWide,
 )
+from application.ports.batched_generations import BatchedGeneration, BatchedGenerations
+from application.ports.batches import BatchAnswer, BatchProvider, BatchResult, BatchStage, ProviderBatch
 from application.ports.challenges import MAX_WORK, ChallengePurpose, Challenges
 from application.ports.client import Client, DeviceNames
 from application.ports.clock import Clock, NewId
@@ -51,7 +53,7 @@ from application.ports.holdings import HeldStream, Holdings
 from application.ports.kept_documents import KeptDocuments
 from application.ports.limits import MICROSECONDS, Bucket, BucketState, Decision, Limits, Quota
 from application.ports.links import LinkPurpose, LinkToken, LinkTokens
-from application.ports.mail import MAIL_TIMEOUT, Mail, Mailer, MailRefused
+from application.ports.mail import MAIL_TIMEOUT, KeptMails, Mail, Mailer, MailRefused
 from application.ports.models import Capability, Model, Models, TokenCounter, UnknownModel
 from application.ports.moderation import Moderation
 from application.ports.partial_texts import AttemptText, PartialTexts, TextSignals
@@ -135,6 +137,12 @@ __all__ = [
     "AnswerExpired",
     "AttemptText",
     "AuditTrail",
+    "BatchAnswer",
+    "BatchProvider",
+    "BatchResult",
+    "BatchStage",
+    "BatchedGeneration",
+    "BatchedGenerations",
     "Beginning",
     "Bucket",
     "BucketState",
@@ -172,6 +180,7 @@ __all__ = [
     "JobQueue",
     "KeptAnswer",
     "KeptDocuments",
+    "KeptMails",
     "KeyRefused",
     "KeyReused",
     "Limits",
@@ -215,6 +224,7 @@ __all__ = [
     "ProvedDomain",
     "ProvedDomains",
     "Provider",
+    "ProviderBatch",
     "Quota",
     "RangeOutsideFile",
     "RateLimited",

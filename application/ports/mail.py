@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
+from uuid import UUID
 
 MAIL_TIMEOUT = timedelta(minutes=11)
 """The longest time of `Mailer.send`: a mail server may take 10 minutes for its last reply (RFC 5321, 4.5.3.2.6). Kinds
@@ -42,4 +43,15 @@ class Mailer(Protocol):
         Raises:
             MailRefused: the server refuses this mail for good.
             Unavailable: the server does not answer, wants the mail later (4xx), or takes no mail from us now.
+        """
+
+
+class KeptMails(Protocol):
+    """Mails that are kept, as there is no mail server. A mailer implements it, too."""
+
+    async def forget(self, subject_id: UUID) -> None:
+        """Remove what is kept of mails to a user or an address, or about a team, that was erased.
+
+        Raises:
+            Unavailable: they cannot be removed now.
         """

@@ -22,6 +22,7 @@ class Model:
     """A model of the catalogue. Prices are in micro-dollars for a million tokens; windows are in tokens.
 
     `fallbacks`: models that answer if this one cannot, in this order. None of them costs more or takes less.
+    `batch_input_price`, `batch_output_price`: of texts that may come within a day; None: there is no such offer.
     """
 
     name: str
@@ -31,6 +32,8 @@ class Model:
     max_output_tokens: int
     capabilities: tuple[Capability, ...]
     fallbacks: tuple[str, ...]
+    batch_input_price: int | None = None
+    batch_output_price: int | None = None
 
     def cost(self, input_tokens: int, output_tokens: int) -> int:
         """Return the price of so many tokens in micro-dollars, rounded up.

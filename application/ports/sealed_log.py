@@ -21,7 +21,7 @@ class SealedLog(Protocol):
     """The tree as it is sealed. Texts and tiles are in the formats of C2SP (c2sp.org)."""
 
     async def checkpoint(self) -> str:
-        """Return the last checkpoint, a signed note.
+        """Return the last checkpoint, a signed note with the cosignatures of witnesses. Without any it is the newest.
 
         Raises:
             NotSealedYet: nothing is sealed yet.
@@ -37,7 +37,7 @@ class SealedLog(Protocol):
         """
 
     async def inclusion(self, position: int) -> str:
-        """Return a proof (tlog-proof) that a leaf is in the tree of the last checkpoint, without the leaf.
+        """Return a proof (tlog-proof) that a leaf is in the tree of a checkpoint that covers it, without the leaf.
 
         Raises:
             NotSealedYet: the position comes after the last checkpoint.

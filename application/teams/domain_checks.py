@@ -48,11 +48,11 @@ async def check_domains(
             last = each.domain_id
             try:
                 name = await _name(each, events, now)
-                is_there = name is None or await _is_there(name, each, records)
+                is_there = None if name is None else await _is_there(name, each, records)
             except Unreadable:
                 unread.append(each.team_id)
                 continue
-            if name is not None and is_there is not None:
+            if is_there is not None:
                 command = NoteDomain(id=each.team_id, domain_id=each.domain_id, found=is_there)
                 with suppress(NotSettled, NotFound):
                     await send(command, f"{job.effect_key}:{each.domain_id}:{now.isoformat()}")

@@ -3,6 +3,7 @@
 Here they are only written down, because a file has its bounds; all other code uses `Generation.Answered` and so on.
 """
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
@@ -35,7 +36,8 @@ class TextRequested(FirstEvent):
     """`variants`: the number of texts. `source_documents` (ids), `source_versions`: what to draw on, if anything.
 
     `stand_in`: a cheaper model is to write (`StandInChosen`); `own_key`: the payer's own key pays (`OwnKeyChosen`). The
-    job waits by them.
+    job waits by them. `latest_at`: the text is for a batch, and is there until then, or given up; None: it is wanted
+    now.
     """
 
     TOPIC = "generation.requested"
@@ -65,9 +67,11 @@ class TextRequested(FirstEvent):
     plan: Plan = "free"
     stand_in: str | None = None
     own_key: bool = False
+    latest_at: datetime | None = None
 
     def apply(self, aggregate: "Generation") -> None:
         self.assign(aggregate)
+        aggregate.batch_id = None
         aggregate.source_documents = self.source_documents or []
         aggregate.source_versions = self.source_versions or []
         aggregate.status = "queued"
@@ -97,6 +101,7 @@ class AttemptStarted(Root.Event):
     """`prompt_tokens`: of the prompt that is sent, with the document as it is.
 
     `fallback`: the model that is asked, with its prices, while the one that is to write does not answer.
+    `batch_id`: the id that we have given to the batch in which the prompt is sent; the text is not written at once.
     """
 
     TOPIC = "generation.attempt_started"
@@ -105,9 +110,11 @@ class AttemptStarted(Root.Event):
     fallback: str | None = None
     input_price: int | None = None
     output_price: int | None = None
+    batch_id: UUID | None = None
 
     def apply(self, aggregate: "Generation") -> None:
-        aggregate.status = "running"
+        aggregate.status = "running" if self.batch_id is None else "queued"
+        aggregate.batch_id = self.batch_id
         aggregate.attempt = self.attempt
         aggregate.tries += 1
         aggregate.attempt_is_open = True
@@ -134,7 +141,7 @@ class AttemptEnded(Root.Event):
     uncounted: list[int] | None = None
 
     def apply(self, aggregate: "Generation") -> None:
-        aggregate.attempt_is_open = False
+        aggregate.attempt_is_open, aggregate.batch_id = False, None
         if not self.is_try:
             aggregate.tries -= 1
         if aggregate.status == "running":
@@ -165,7 +172,7 @@ class TextAnswered(Root.Event):
     uncounted: list[int] | None = None
 
     def apply(self, aggregate: "Generation") -> None:
-        aggregate.attempt_is_open = False
+        aggregate.attempt_is_open, aggregate.batch_id = False, None
         aggregate.status = "done"
         aggregate.result = "draft" if self.revision is None else "written"
         aggregate.texts, aggregate.models, aggregate.endings = [self.text], [self.model], [self.ending]
@@ -193,7 +200,7 @@ class VariantsAnswered(Root.Event):
     uncounted: list[int] | None = None
 
     def apply(self, aggregate: "Generation") -> None:
-        aggregate.attempt_is_open = False
+        aggregate.attempt_is_open, aggregate.batch_id = False, None
         aggregate.status = "done"
         aggregate.result, aggregate.draft_reason = "draft", "asked"
         aggregate.texts, aggregate.models, aggregate.endings = self.texts, self.models, self.endings
@@ -292,7 +299,7 @@ class RequestedAgain(Root.Event):
     """The asker wants another round of tries, at the prices of now.
 
     `payer_kind`, `payer_id`, `month`: of the budget that it is reserved in. `plan`: of the payer. `model`: as before.
-    `stand_in`, `own_key`: as in `TextRequested`.
+    `stand_in`, `own_key`, `latest_at`: as in `TextRequested`.
     """
 
     TOPIC = "generation.requested_again"
@@ -307,9 +314,11 @@ class RequestedAgain(Root.Event):
     model: str = ""
     stand_in: str | None = None
     own_key: bool = False
+    latest_at: datetime | None = None
 
     def apply(self, aggregate: "Generation") -> None:
         aggregate.status = "queued"
+        aggregate.latest_at = self.latest_at
         aggregate.failure = aggregate.result = aggregate.draft_reason = None
         aggregate.refused, aggregate.categories = None, []
         aggregate.stand_in, aggregate.own_key = None, False

@@ -24,10 +24,13 @@ from domain.generation.placement import Placement, Target
 from domain.generation.pricing import Cost, Fallback, TokenPrice
 from domain.generation.refusals import NotWaiting
 from domain.generation.sources import SourceDocument
+from domain.generation.urgency import BATCH_WINDOW, Urgency
 from domain.kernel import Party, PartyKind, Root
 
 Status = Literal["queued", "running", "done", "failed", "dead", "cancelled"]
 Result = Literal["written", "draft", "discarded"]
+BatchState = Literal["waiting", "submitted"]
+"""The text waits for the next batch of its model; or the provider has it in a batch."""
 
 MAX_TRIES = 6
 """The number of tries of one request."""
@@ -60,7 +63,7 @@ class Generation(Root):
     """One request of a text, its attempts, and what became of it."""
 
     TOPIC = "generation"
-    snapshot_version = 5
+    snapshot_version = 6
 
     class Requested(events.TextRequested): ...
 
@@ -132,6 +135,10 @@ class Generation(Root):
     """The number of texts that were asked for."""
     source_documents: list[str]
     source_versions: list[int]
+    latest_at: datetime | None
+    """The text is for a batch, and is there until then, or given up; None: it is wanted now."""
+    batch_id: UUID | None
+    """The id of ours of the batch that the attempt under way is in."""
     status: Status
     round: int
     """How often the generation was requested. A job belongs to one round."""
@@ -210,6 +217,18 @@ class Generation(Root):
         return self.status in ("queued", "running") and not self.erased
 
     @property
+    def urgency(self) -> Urgency:
+        """How soon the text is wanted."""
+        return "now" if self.latest_at is None else "batch"
+
+    @property
+    def batch(self) -> BatchState | None:
+        """Whether an open one waits for a batch, or is in one; None: it has ended, or is for no batch."""
+        if self.latest_at is None or not self.is_open:
+            return None
+        return "waiting" if self.batch_id is None else "submitted"
+
+    @property
     def is_over_without_text(self) -> bool:
         """Whether it has ended, and left neither a text nor a draft."""
         is_over = self.status in ("failed", "dead", "cancelled") or self.result == "discarded"
@@ -277,6 +296,10 @@ class Generation(Root):
         """Whether an attempt of a round is to start."""
         return self.is_open and not self.attempt_is_open and round == self.round
 
+    def has_time_for_batch(self, now: datetime) -> bool:
+        """Whether a batch that begins now ends in time."""
+        return self.latest_at is not None and now + BATCH_WINDOW <= self.latest_at
+
     def start_attempt(
         self,
         document: Document | None,
@@ -286,11 +309,13 @@ class Generation(Root):
         by: Person,
         now: datetime,
         fallback: Fallback | None = None,
+        batch_id: UUID | None = None,
     ) -> int | None:
         """Start the next attempt and return its number; None: the generation has failed.
 
         `document`: None if it does not exist for the asker, `by`. `obstacle`: what else forbids another attempt.
-        `fallback`: the model that is asked, if it is not the one that is to write.
+        `fallback`: the model that is asked, if it is not the one that is to write. `batch_id`: of the batch in which
+        it is asked.
         """
         failure = obstacle if is_open_to(document, by) else "no_access"
         if failure is not None:
@@ -305,6 +330,7 @@ class Generation(Root):
             fallback=None if fallback is None else fallback.model,
             input_price=None if fallback is None else fallback.price.input,
             output_price=None if fallback is None else fallback.price.output,
+            batch_id=batch_id,
         )
         return attempt
 

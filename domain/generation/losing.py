@@ -24,9 +24,15 @@ def lose_attempt(generation: Generation, *, output_tokens: int, now: datetime) -
 
 def expire(generation: Generation, *, lost_tokens: int, now: datetime) -> None:
     """Give a generation up if no worker has ended it in time. `lost_tokens`: as for `lose_attempt`."""
-    patience = WAITING_TIME if generation.status == "queued" else RUNNING_TIME
-    if not generation.is_open or now - generation.modified_on < patience:
+    if not generation.is_open or now < _lost_at(generation):
         return
     lose_attempt(generation, output_tokens=lost_tokens, now=now)
     if generation.is_open:
         generation.give_up("lost", now)
+
+
+def _lost_at(generation: Generation) -> datetime:
+    """Return when an open generation is worth waiting for no more, if nothing happens until then."""
+    if generation.latest_at is not None:
+        return generation.latest_at
+    return generation.modified_on + (WAITING_TIME if generation.status == "queued" else RUNNING_TIME)

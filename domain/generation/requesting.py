@@ -15,6 +15,7 @@ from domain.generation.placement import Placement
 from domain.generation.pricing import TokenPrice
 from domain.generation.refusals import NotRetryable, PromptTooLong, UnusablePrompt
 from domain.generation.sources import SourceDocument, require_usable
+from domain.generation.urgency import Urgency, latest_of
 from domain.kernel import Party
 from domain.text import multi_line
 
@@ -45,7 +46,8 @@ class ModelChoice:
 class Wish:
     """What a person asks a model for. `variables`: values by name, for `{{name}}` in the prompt; they are data.
 
-    `variants`: the number of texts to choose from. `sources`: documents to draw on.
+    `variants`: the number of texts to choose from. `sources`: documents to draw on. `urgency`: how soon it is wanted;
+    the prices of the model are those for it.
     """
 
     prompt: str
@@ -55,6 +57,7 @@ class Wish:
     temperature: float | None = None
     variants: int = 1
     sources: Sequence[SourceDocument] = ()
+    urgency: Urgency = "now"
 
     def require_usable(self) -> None:
         """Refuse what is not valid, whatever the document.
@@ -153,6 +156,7 @@ def request(
         asker_id=by.user_id,
         **_terms(document, by, model, quote, terms),
         **_said(wish, quote),
+        latest_at=latest_of(wish.urgency, now),
         model=model.name,
         max_output_tokens=output_tokens,
         target=placement.target,
@@ -195,6 +199,7 @@ def request_again(
         Generation.RequestedAgain,
         now=now,
         round=generation.round + 1,
+        latest_at=latest_of(generation.urgency, now),
         model=generation.model,
         **_terms(document, by, model, quote, terms),
     )

@@ -24,15 +24,15 @@ SELECT size, note || coalesce((
 ), '')
 FROM log_checkpoints
 """
-_LAST = "SELECT size, signed_at FROM log_checkpoints ORDER BY size DESC LIMIT 1"
+_LAST = "SELECT size AS last_size, signed_at AS last_signed_at FROM log_checkpoints ORDER BY size DESC LIMIT 1"
 PUBLISHED = f"""
 WITH last AS ({_LAST}),
 cosigned AS (SELECT size, count(*) AS witnesses FROM log_cosignatures GROUP BY size ORDER BY size DESC LIMIT 16)
 {_WITH_LINES} WHERE size = coalesce((
     SELECT size FROM cosigned JOIN log_checkpoints AS earlier USING (size), last
-    WHERE size >= %s AND earlier.signed_at >= last.signed_at - interval '1 minute'
+    WHERE size >= %s AND earlier.signed_at >= last_signed_at - interval '1 minute'
     ORDER BY witnesses DESC, size DESC LIMIT 1
-), (SELECT size FROM last))
+), (SELECT last_size FROM last))
 """  # noqa: S608
 """The checkpoint to publish: of those of the last minute that cover a position the one that most witnesses have
 cosigned; of these the last. Without cosignatures it is the last checkpoint. A minute has about six rounds."""

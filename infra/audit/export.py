@@ -12,6 +12,7 @@ from typing import NamedTuple
 from infra.audit import tables
 from infra.audit.continuity import HistoryRefused, opened
 from infra.audit.notes import LogCheckpoint, VerifierKey
+from infra.audit.published import ANY, WitnessPolicy, published
 from infra.audit.rows import query
 from infra.audit.tiles import ENTRIES, HEIGHT, WIDTH, TileId, entries_in, reader_of, tiles_for
 from infra.audit.tree import LeafRange, ProofRefused, hashes_of, outside_ranges, root_around
@@ -35,10 +36,11 @@ class OutsideOfLog(Exception):
 
 
 class ExportRange(NamedTuple):
-    """What to export. `last`: None: as far as the log is sealed."""
+    """What to export. `last`: None: as far as the checkpoint goes, which enough `witnesses` must have cosigned."""
 
     first: int
     last: int | None
+    witnesses: WitnessPolicy = ANY
 
 
 def export(
@@ -50,10 +52,11 @@ def export(
 
     Raises:
         OutsideOfLog: nothing is written.
+        NotEnoughWitnesses: nor is it.
         HistoryRefused: the store is not what was signed; what was written is worth nothing.
     """
     connection.execute(SNAPSHOT)
-    note, signed = _checkpoint(connection, key)
+    note, signed = _checkpoint(connection, key, wanted)
     first, last = wanted.first, wanted.last or signed.size
     if not 1 <= first <= last <= signed.size:
         raise OutsideOfLog(f"{signed.size} events are sealed")
@@ -115,11 +118,11 @@ class _Entries:
             last = rows[-1][0]
 
 
-def _checkpoint(connection: Connection, key: VerifierKey) -> tuple[str, LogCheckpoint]:
-    last = tables.last_checkpoint(connection)
-    if last is None:
+def _checkpoint(connection: Connection, key: VerifierKey, wanted: ExportRange) -> tuple[str, LogCheckpoint]:
+    found = published(connection, wanted.witnesses, wanted.last or wanted.first)
+    if found is None:
         raise OutsideOfLog("no event is sealed")
-    return last.note, opened(key, last)
+    return found.note, opened(key, found)
 
 
 def _outside(connection: Connection, leaves: LeafRange, size: int) -> list[bytes]:

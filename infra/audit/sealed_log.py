@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from application.ports import NoSuchTile, NotContinued, NotSealedYet, Unreadable
+from infra.audit.cosigned_rows import PUBLISHED
 from infra.audit.notes import LogCheckpoint, NoteRefused
 from infra.audit.proving import consistency_from, proof_from, tiles_for_proof
 from infra.audit.tables import LAST_CHECKPOINT, TILES, tile_parameters
@@ -22,10 +23,7 @@ class PostgresSealedLog:
 
     async def checkpoint(self) -> str:
         """See `SealedLog`."""
-        found = await self._database.rows(LAST_CHECKPOINT, [])
-        if not found:
-            raise NotSealedYet("Nothing is sealed yet; try again in a moment.")
-        return str(found[0][1])
+        return await self._note(PUBLISHED, 1)
 
     async def tile(self, path: str) -> bytes:
         """See `SealedLog`."""
@@ -42,7 +40,7 @@ class PostgresSealedLog:
 
     async def inclusion(self, position: int) -> str:
         """See `SealedLog`."""
-        note = await self.checkpoint()
+        note = await self._note(PUBLISHED, position)
         try:
             size = LogCheckpoint.of(note).size
             require_sealed(position, size)
@@ -54,12 +52,18 @@ class PostgresSealedLog:
     async def consistency(self, old: int, new: int) -> list[bytes]:
         """See `SealedLog`."""
         try:
-            require_sealed(new, LogCheckpoint.of(await self.checkpoint()).size)
+            require_sealed(new, LogCheckpoint.of(await self._note(LAST_CHECKPOINT)).size)
             if old > new:
                 raise NotContinued(f"A log of {new} events cannot continue one of {old}.")
             return consistency_from(await self._tiles(tiles_for(consistency_ranges(old, new))), old, new)
         except (NoteRefused, ProofRefused) as error:
             raise Unreadable(f"the audit tree is damaged: {error}") from None
+
+    async def _note(self, query: str, *parameters: int) -> str:
+        found = await self._database.rows(query, parameters)
+        if not found:
+            raise NotSealedYet("Nothing is sealed yet; try again in a moment.")
+        return str(found[0][1])
 
     async def _tiles(self, wanted: Iterable[TileId]) -> dict[TileId, bytes]:
         found = await self._database.rows(TILES, tile_parameters(wanted))

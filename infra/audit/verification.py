@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from infra.audit import tables
 from infra.audit.continuity import require_name
+from infra.audit.cosigned_history import verify_cosignatures
 from infra.audit.differences import WrongPosition, difference, explain_tile, named
 from infra.audit.growing_tree import GrowingTree
 from infra.audit.notes import LogCheckpoint, NoteRefused, VerifierKey
@@ -33,11 +34,15 @@ CHECKPOINTS = "SELECT size, note FROM log_checkpoints ORDER BY size"
 
 
 class VerificationResult(NamedTuple):
-    """What was verified: events up to a position, and checkpoints. `unsealed`: events that no checkpoint covers yet."""
+    """What was verified: events up to a position, checkpoints, and cosignatures of witnesses.
+
+    `unsealed`: events that no checkpoint covers yet.
+    """
 
     events: int
     checkpoints: int
     unsealed: int
+    cosignatures: int = 0
 
 
 def verify(
@@ -78,7 +83,7 @@ class _Verification:
             checked += 1
         self._require_tiles(self._tree.tiles(), exact=True)
         verify_nothing_more(self._connection, size)
-        return VerificationResult(size, checked, self._unsealed())
+        return VerificationResult(size, checked, self._unsealed(), verify_cosignatures(self._connection))
 
     def _stored_checkpoints(self) -> Iterator[SignedCheckpoint]:
         with self._connection.cursor("checkpoints") as cursor:

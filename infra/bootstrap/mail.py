@@ -10,7 +10,7 @@ from adapters.mail.message import Composer
 from adapters.mail.pages import LinkPages
 from adapters.mail.smtp_mailer import SmtpMailer
 from adapters.mail.smtp_server import SmtpServer
-from application.ports import Mailer
+from application.ports import EmailIndex, Mailer
 from infra.bootstrap.write_side import utc_now
 from infra.settings.http import HttpSettings
 from infra.settings.installation import InstallationSettings
@@ -25,12 +25,15 @@ API_PAGES = "/v1/auth/links/{purpose}#token={token}"
 
 @asynccontextmanager
 async def open_mailer(
-    mail: MailSettings, http: HttpSettings, installation: InstallationSettings
+    mail: MailSettings, http: HttpSettings, installation: InstallationSettings, addresses: EmailIndex | None = None
 ) -> AsyncIterator[Mailer]:
-    """Open the mailer; close its connections at the end. Opening succeeds even if the mail server is down."""
+    """Open the mailer; close its connections at the end. Opening succeeds even if the mail server is down.
+
+    `addresses`: by which mails that are files are found when their address is erased.
+    """
     server = mail.server()
     if server is None:
-        yield FileMailer(mail_folder(installation), composer(mail, http), utc_now)
+        yield FileMailer(mail_folder(installation), composer(mail, http), utc_now, addresses)
         return
     mailer = SmtpMailer(server, composer(mail, http), utc_now)
     try:

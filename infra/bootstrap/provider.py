@@ -11,10 +11,23 @@ from adapters.provider.catalogue import Catalogue, WrongCatalogue
 from adapters.provider.guarded_moderation import GuardedModeration, NoModeration
 from adapters.provider.guarded_provider import GuardedProvider
 from adapters.provider.token_counter import TiktokenCounter
-from application.ports import KeyRefused, Limits, Moderation, PromptRefused, Provider, TryKey, Unavailable
+from application.idempotency import KeyedHash
+from application.ports import (
+    BatchProvider,
+    KeyRefused,
+    Limits,
+    Moderation,
+    PromptRefused,
+    Provider,
+    TryKey,
+    Unavailable,
+)
 from infra.bootstrap.write_side import utc_now
 from infra.settings.errors import SettingsError
 from infra.settings.provider import ProviderSettings
+
+OWNER_DIGITS = 16
+"""Of the name by which an installation knows its batches among those of its key."""
 
 if TYPE_CHECKING:
     from adapters.provider.openai_moderation import OpenAIModeration
@@ -53,6 +66,27 @@ async def open_provider(
         yield CappedProvider(guarded, limits, counter, ours=ours, of_payers=of_payers)
     finally:
         await provider.close()
+
+
+@asynccontextmanager
+async def open_batches(
+    settings: ProviderSettings, models: Catalogue, digests: KeyedHash
+) -> AsyncIterator[BatchProvider]:
+    """Open batches at the provider; close its connections at the end. Opening succeeds even if the provider is down."""
+    from adapters.provider.client import ProviderAccount
+    from adapters.provider.openai_batches import OpenAIBatches
+    from adapters.provider.sandbox import SANDBOX, SandboxTransport
+
+    owner = digests(b"batches").hex()[:OWNER_DIGITS]
+    if settings.key is None:
+        batches = OpenAIBatches(SANDBOX, models, utc_now, owner, transport=SandboxTransport())
+    else:
+        account = ProviderAccount(settings.address, settings.key.get_secret_value())
+        batches = OpenAIBatches(account, models, utc_now, owner)
+    try:
+        yield batches
+    finally:
+        await batches.close()
 
 
 @asynccontextmanager

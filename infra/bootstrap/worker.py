@@ -24,7 +24,7 @@ from infra.bootstrap.limits import open_buckets
 from infra.bootstrap.links import open_link_tokens
 from infra.bootstrap.mail import open_mailer
 from infra.bootstrap.policies import react_to_events
-from infra.bootstrap.provider import open_models, open_moderation, open_provider
+from infra.bootstrap.provider import open_batches, open_models, open_moderation, open_provider
 from infra.bootstrap.settled_bus import open_settled_bus
 from infra.bootstrap.siem import deliver_history
 from infra.bootstrap.write_side import WriteSide, open_write_side, utc_now
@@ -39,6 +39,7 @@ from infra.postgres.database import Database
 from infra.postgres.read_store import PooledReadStore
 from infra.settings.model import Settings
 from projections.content.kept_document import ReadKeptDocuments
+from projections.generation.batched_generation import ReadBatchedGenerations
 from projections.generation.generation import ReadUnfinishedGenerations
 from projections.identity.account_deadline import ReadAccountDeadlines
 from projections.identity.pending_verification import ReadUnverifiedUsers
@@ -138,39 +139,51 @@ async def open_performer_ports(settings: Settings, core: WriteSide) -> AsyncIter
     async with (
         open_buckets(settings.redis, core.blind) as buckets,
         open_provider(settings.provider, models, buckets, counter) as provider,
+        open_batches(settings.provider, models, core.blind) as batches,
         open_moderation(settings.provider) as moderation,
-        open_mailer(settings.mail, settings.http, settings.installation) as mailer,
+        open_mailer(settings.mail, settings.http, settings.installation, core.blind) as mailer,
         open_settled_bus(core, PooledReadStore(core.database), {"links": links, "models": models}) as settled,
     ):
         yield {
             **_queries(PooledReadStore(core.database)),
-            "addresses": core.blind,
+            **_of_write_side(core),
             "archive_after": settings.documents.archive_after,
-            "clock": utc_now,
-            "database": core.database,
-            "digests": core.blind,
-            "events": core.store,
+            "batches": batches,
             "files": open_files(settings.files, settings.installation),
             "holdings": settled.holdings,
             "links": links,
+            "kept_mails": mailer,
             "mailer": mailer,
             "models": models,
             "moderation": moderation,
             "oldest_needed": still_needed,
-            "partial_texts": PostgresPartialTexts(core.database, core.keyring),
             "provider": provider,
-            "queue": core.queue,
             "records": DnsTextRecords(settings.dns.name_servers),
             "send": SystemSender(settled.bus),
             "send_as_user": UserSender(settled.bus),
-            "sessions": core.sessions,
             "tokens": counter,
         }
+
+
+def _of_write_side(core: WriteSide) -> dict[str, Any]:
+    """Return the ports of performers that the write side has."""
+    return {
+        "addresses": core.blind,
+        "clock": utc_now,
+        "database": core.database,
+        "digests": core.blind,
+        "events": core.store,
+        "new_id": uuid7,
+        "partial_texts": PostgresPartialTexts(core.database, core.keyring),
+        "queue": core.queue,
+        "sessions": core.sessions,
+    }
 
 
 def _queries(rows: ReadStore) -> dict[str, Any]:
     """Return the ports of performers that read models answer."""
     return {
+        "batched_generations": ReadBatchedGenerations(rows),
         "deadlines": ReadAccountDeadlines(rows),
         "kept": ReadKeptDocuments(rows),
         "proved_domains": ReadProvedDomains(rows),

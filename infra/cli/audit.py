@@ -12,7 +12,7 @@ from infra.cli.audit_export import export
 from infra.cli.audit_replay import replay
 from infra.cli.audit_travel import at, caused, diff, events
 from infra.cli.audit_witness import witness
-from infra.cli.options import LogKey
+from infra.cli.options import LogKey, Quorum, TrustedWitness
 from infra.cli.progress_bar import progress_bar
 from infra.cli.terminal import Terminal, failure
 from infra.errors import SetupError
@@ -20,8 +20,12 @@ from infra.settings.load import load
 from infra.settings.model import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from infra.audit.notes import VerifierKey
+    from infra.audit.published import WitnessPolicy
     from infra.audit.tables import SignedCheckpoint
+    from infra.postgres.connect import Connection
 
 app = typer.Typer(
     help="Prove and verify the history.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
@@ -46,21 +50,27 @@ def key() -> None:
 
 
 @app.command()
-def prove(position: Annotated[int, typer.Argument(help="Position of the event.", min=1)]) -> None:
+def prove(
+    position: Annotated[int, typer.Argument(help="Position of the event.", min=1)],
+    witness: TrustedWitness = None,
+    quorum: Quorum = None,
+) -> None:
     """Print a proof that an event is in the log (a .tlog-proof file). infra/audit/check_proof.py checks it offline."""
     from infra.audit import tables
     from infra.audit.proving import proof_from, tiles_for_proof
+    from infra.audit.published import NotEnoughWitnesses, published
     from infra.audit.tree import ProofRefused
-    from infra.cli.log_access import open_log
+    from infra.cli.log_access import open_log, policy_of
 
+    policy, index = policy_of(witness, quorum), position - 1
     with open_log(load(part="auditor")) as connection:
-        last = tables.last_checkpoint(connection)
-        if last is None or last.size < position:
-            raise failure(f"Position {position} is not sealed: {last.size if last else 0} events are.")
         try:
-            proof = proof_from(
-                tables.tiles(connection, tiles_for_proof(position - 1, last.size)), position - 1, last.note
-            )
+            found = published(connection, policy, position)
+            if found is None or found.size < position:
+                raise failure(f"Position {position} is not sealed: {found.size if found else 0} events are.")
+            proof = proof_from(tables.tiles(connection, tiles_for_proof(index, found.size)), index, found.note)
+        except NotEnoughWitnesses as error:
+            raise failure(f"Position {position} cannot be proved as you ask: {error}.") from None
         except ProofRefused as error:
             raise failure(f"Position {position} cannot be proved: {error}. See: palimpsest audit verify") from None
     sys.stdout.write(str(proof))
@@ -76,19 +86,22 @@ def verify(
         bool,
         typer.Option("--personal", help="Also open each event and its personal fields, with our keys. Takes longer."),
     ] = False,
+    witness: TrustedWitness = None,
+    quorum: Quorum = None,
 ) -> None:
     """Verify the whole store: each event, each tile, each signature. Exits with 1 and the first wrong position."""
     from infra.audit.differences import WrongPosition
     from infra.audit.verification import verify as examine
-    from infra.cli.log_access import key_of, open_log
+    from infra.cli.log_access import key_of, open_log, policy_of
 
     settings = load(part="auditor")
-    verifier = key_of(settings, key)
+    verifier, policy = key_of(settings, key), policy_of(witness, quorum)
     own = [] if key else _own_files(settings)
     kept = [_kept(file, verifier) for file in [*own, *(checkpoint or [])]]
     with open_log(settings) as connection, progress_bar("verifying") as progress:
         try:
             found = examine(connection, verifier, progress, kept)
+            cosigned = _cosigned(connection, policy, kept)
         except WrongPosition as error:
             raise failure(f"Position {error.position}: {error}.") from None
     if found.unsealed and not found.events:
@@ -98,6 +111,10 @@ def verify(
         f"{found.unsealed} later events are not sealed yet.",
         style="green",
     )
+    if found.cosignatures:
+        Terminal().print(f"{found.cosignatures} cosignatures of witnesses are of these checkpoints.", style="green")
+    for line in cosigned:
+        Terminal().print(line, style="green")
     if personal:
         _verify_personal()
 
@@ -129,6 +146,28 @@ def dismiss(
 
     change_auditor(DismissAuditor(email=address, reason=reason))
     typer.echo("The user is no auditor any more, and all their sessions have ended.")
+
+
+def _cosigned(connection: "Connection", policy: "WitnessPolicy", kept: "Sequence[SignedCheckpoint]") -> list[str]:
+    """Say which witnesses have cosigned the last checkpoint, stored or kept, that has enough of them.
+
+    Fails if there is none.
+    """
+    from infra.audit.published import NotEnoughWitnesses, published
+
+    if not policy.keys:
+        return []
+    known = [each for each in kept if policy.is_met(each.note)]
+    try:
+        stored = published(connection, policy)
+        known += [stored] if stored else []
+    except NotEnoughWitnesses as error:
+        if not known:
+            raise failure(f"The log is not cosigned as you ask: {error}.") from None
+    if not known:
+        return []
+    size, note = max(known)
+    return [f"{name} has cosigned the first {size} events, at {at.isoformat()}." for name, at in policy.cosigned(note)]
 
 
 def _verify_personal() -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from infra.cli.options import LogKey
+from infra.cli.options import LogKey, Quorum, TrustedWitness
 from infra.cli.progress_bar import progress_bar
 from infra.cli.terminal import Terminal, failure
 from infra.errors import SetupError
@@ -25,6 +25,8 @@ def export(
     ] = None,
     events: Annotated[bool, typer.Option("--events", help="Also write the stored bytes of each event.")] = False,
     key: LogKey = None,
+    witness: TrustedWitness = None,
+    quorum: Quorum = None,
 ) -> None:
     """Export a range of the log with its proof. infra/audit/check_proof.py checks it without network.
 
@@ -33,14 +35,15 @@ def export(
     from infra.audit.continuity import HistoryRefused
     from infra.audit.export import ExportRange, OutsideOfLog
     from infra.audit.export import export as write_range
-    from infra.cli.log_access import key_of, open_log
+    from infra.audit.published import NotEnoughWitnesses
+    from infra.cli.log_access import key_of, open_log, policy_of
 
     settings = load(part="auditor")
-    verifier = key_of(settings, key)
+    verifier, wanted = key_of(settings, key), ExportRange(first, last, policy_of(witness, quorum))
     with open_log(settings) as connection, progress_bar("exporting") as progress, _opened(file) as output:
         try:
-            number = write_range(connection, verifier, ExportRange(first, last), output.write, progress, events=events)
-        except OutsideOfLog as error:
+            number = write_range(connection, verifier, wanted, output.write, progress, events=events)
+        except (OutsideOfLog, NotEnoughWitnesses) as error:
             raise failure(f"There is nothing to export: {error}.") from None
         except HistoryRefused as error:
             raise failure(f"There is no export: {error}. See: palimpsest audit verify") from None

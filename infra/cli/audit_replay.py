@@ -1,12 +1,17 @@
 """`palimpsest audit replay`: read models as of a position, in a schema of their own."""
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from application.ports import Unavailable
+from domain.kernel import Refusal
+from infra.cli.options import ReaderAddress
 from infra.cli.progress_bar import bar_or_lines
 from infra.cli.terminal import Terminal, failure
+from infra.errors import SetupError
 from infra.settings.load import load, load_for_migration
 
 if TYPE_CHECKING:
@@ -26,8 +31,10 @@ def replay(
     ),
     schema: Annotated[str | None, typer.Option(help="Name of the new schema; default: replay_POSITION.")] = None,
     unseal: Annotated[
-        bool, typer.Option("--unseal", help="With personal fields. Erasures wait until the schema is dropped.")
+        bool,
+        typer.Option("--unseal", help="With personal fields; needs --by. Erasures wait until the schema is dropped."),
     ] = False,
+    by: ReaderAddress = None,
     code: Annotated[
         Path | None, typer.Option(help="Replay with the code of another checkout or wheel.", exists=True)
     ] = None,
@@ -43,7 +50,7 @@ def replay(
     """Build all read models as they were at a position, in a new schema that SQL tools read. Nothing else is changed.
 
     Personal fields read as erased, and the database role of the auditor may read the tables. With --unseal only the
-    role of the projector may.
+    role of the projector may, and the replay is recorded first.
     """
     if show:
         _list()
@@ -52,9 +59,35 @@ def replay(
     elif compare is not None:
         _compare(compare, with_)
     elif code is not None:
-        _replay_with(code, to, schema, unseal)
+        _record(to, unseal, by)
+        _replay_with(code, to, schema, by if unseal else None)
     else:
+        _record(to, unseal, by)
         _replay(to, schema, unseal)
+
+
+def _record(to: int | None, unseal: bool, by: str | None) -> None:
+    """Record a replay with personal fields. It shows all people, and names none of them.
+
+    Raises:
+        SetupError: the database does not answer, or the account is no auditor's.
+    """
+    if not unseal:
+        return
+
+    async def run() -> None:
+        from application.travel.subjects import Subjects
+        from infra.cli.recorded_reads import operator_read
+
+        async with operator_read(unseal, by) as log:
+            await log.record("audit replay", Subjects(), filters={"to": to, "unsealed": unseal})
+
+    try:
+        asyncio.run(run())
+    except Refusal as refusal:
+        raise SetupError(refusal.detail) from None
+    except Unavailable as error:
+        raise SetupError(f"{error}. `palimpsest doctor` says more.") from None
 
 
 def _replay(to: int | None, schema: str | None, unseal: bool) -> None:
@@ -75,11 +108,12 @@ def _replay(to: int | None, schema: str | None, unseal: bool) -> None:
     )
 
 
-def _replay_with(code: Path, to: int | None, schema: str | None, unseal: bool) -> None:
+def _replay_with(code: Path, to: int | None, schema: str | None, by: str | None) -> None:
+    """Replay with other code, which records the read as well. `by`: None without personal fields."""
     from infra.replay.other_code import run_with
 
     options = [*([] if to is None else ["--to", str(to)]), *([] if schema is None else ["--schema", schema])]
-    command = ["infra.cli.main", "audit", "replay", *options, *(["--unseal"] if unseal else [])]
+    command = ["infra.cli.main", "audit", "replay", *options, *([] if by is None else ["--unseal", "--by", by])]
     if run_with(code, command):
         raise failure(
             f"The code of {code} has not replayed the log. Where it does not start, it is of another release."

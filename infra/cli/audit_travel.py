@@ -1,11 +1,10 @@
 """Time travel in `palimpsest audit`: aggregates at any point, what differs between two, events and their causes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 from uuid import UUID
 
 import typer
@@ -13,7 +12,7 @@ import typer
 from application.ports import EventFilter, LoggedEvent, Point, Unavailable, Unreadable
 from application.travel.points import NoSuchPoint, instant_of, point_of
 from domain.kernel import Refusal, Root
-from infra.cli.options import Unseal
+from infra.cli.options import ReaderAddress, Unseal
 from infra.cli.terminal import Terminal, failure
 from infra.errors import SetupError
 from infra.printable import printable
@@ -21,8 +20,8 @@ from infra.printable import printable
 if TYPE_CHECKING:
     from application.travel.causes import CauseTree
     from application.travel.views import EventView
-    from infra.audit.trail import PostgresAuditTrail
     from infra.bootstrap.write_side import WriteSide
+    from infra.cli.recorded_reads import OperatorRead
 
 T = TypeVar("T")
 
@@ -60,30 +59,41 @@ def at(
         datetime | None, typer.Option(help="As of this time, with its zone.", parser=instant, metavar="TIME")
     ] = None,
     unseal: Unseal = False,
+    by: ReaderAddress = None,
 ) -> None:
     """Print an aggregate at a version, or as of a position or a time, as JSON; without any of these as it is now."""
     if sum(each is not None for each in (version, position, instant)) > 1:
         raise typer.BadParameter("name a version, a position or an instant, and only one of them")
 
-    async def read(core: "WriteSide", trail: "PostgresAuditTrail") -> object:
+    async def read(log: "OperatorRead") -> object:
+        from application.travel.subjects import in_state
         from application.travel.views import state_at
 
         wanted = Point(version, position, instant)
-        return await state_at(core.store, trail, topic, id, wanted, unseal=unseal)
+        view = await state_at(log.core.store, log.trail, topic, id, wanted, unseal=unseal)
+        filters = {"version": version, "position": position, "instant": instant, "unsealed": unseal}
+        await log.record("audit at", in_state(view), topic=topic, id=id, filters=filters)
+        return view
 
-    _print_json(_found(_run(read, unseal), f"The {topic} {id} had no event there."))
+    _print_json(_found(_run(read, unseal, by), f"The {topic} {id} had no event there."))
 
 
-def diff(topic: Topic, id: AggregateId, before: PointText, after: PointText, unseal: Unseal = False) -> None:
+def diff(
+    topic: Topic, id: AggregateId, before: PointText, after: PointText, unseal: Unseal = False, by: ReaderAddress = None
+) -> None:
     """Print what differs between an aggregate at two points, as JSON. Sealed values are not compared."""
     points = _parsed(point_of, before), _parsed(point_of, after)
 
-    async def read(core: "WriteSide", trail: "PostgresAuditTrail") -> object:
+    async def read(log: "OperatorRead") -> object:
+        from application.travel.subjects import in_difference
         from application.travel.views import difference_of
 
-        return await difference_of(core.store, trail, topic, id, *points, unseal=unseal)
+        view = await difference_of(log.core.store, log.trail, topic, id, *points, unseal=unseal)
+        filters = {"before": before, "after": after, "unsealed": unseal}
+        await log.record("audit diff", in_difference(view), topic=topic, id=id, filters=filters)
+        return view
 
-    _print_json(_found(_run(read, unseal), f"The {topic} {id} had no event at one of these points."))
+    _print_json(_found(_run(read, unseal, by), f"The {topic} {id} had no event at one of these points."))
 
 
 def events(
@@ -97,6 +107,7 @@ def events(
     after: Annotated[int, typer.Option(help="Only after this position.", min=0)] = 0,
     limit: Annotated[int | None, typer.Option(help="At most so many.", min=1)] = None,
     unseal: Unseal = False,
+    by: ReaderAddress = None,
 ) -> None:
     """Print events by what they say, in the order of the log: one on each line, as JSON Lines on a pipe.
 
@@ -104,32 +115,39 @@ def events(
     """
     wanted = EventFilter(aggregate_id, actor, topic, type, since, until, request)
 
-    async def read(core: "WriteSide", trail: "PostgresAuditTrail") -> int:
+    async def read(log: "OperatorRead") -> int:
         from application.travel.views import event_views
 
         last, left, closed = after, limit or UNBOUNDED, 0
-        while left and (page := await trail.search(wanted, last, min(left, PAGE_EVENTS))):
-            unsealed = await _unsealed(core, page) if unseal else None
-            for view in await event_views(trail, page, unsealed=unsealed):
+        while left and (page := await log.trail.search(wanted, last, min(left, PAGE_EVENTS))):
+            unsealed = await _unsealed(log.core, page) if unseal else None
+            await log.record_page("audit events", wanted, last, len(page))
+            for view in await event_views(log.trail, page, unsealed=unsealed):
                 does_not_open = unsealed is not None and view.error is None and view.position not in unsealed
                 _print_line(replace(view, error=DOES_NOT_OPEN) if does_not_open else view)
                 closed += does_not_open
             last, left = page[-1].position, left - len(page)
         return closed
 
-    if closed := _run(read, unseal):
+    if closed := _run(read, unseal, by):
         raise failure(f"{DOES_NOT_OPEN}, of {closed} events. See: palimpsest audit verify --personal")
 
 
-def caused(request_id: Annotated[UUID, typer.Argument(help="Id of the request (X-Request-Id).")]) -> None:
+def caused(
+    request_id: Annotated[UUID, typer.Argument(help="Id of the request (X-Request-Id).")], by: ReaderAddress = None
+) -> None:
     """Print what a request caused: events, and below each the events that it caused. On a pipe as JSON."""
 
-    async def read(core: "WriteSide", trail: "PostgresAuditTrail") -> "CauseTree | None":
+    async def read(log: "OperatorRead") -> "CauseTree | None":
         from application.travel.causes import caused_by
+        from application.travel.subjects import concerned
 
-        return await caused_by(core.store, trail, request_id)
+        tree = await caused_by(log.core.store, log.trail, request_id)
+        about = concerned([] if tree is None else [each.event for each in tree.events])
+        await log.record("audit caused", about, filters={"request": request_id})
+        return tree
 
-    tree = _found(_run(read, False), f"The log has no event of the request {request_id}.")
+    tree = _found(_run(read, False, by), f"The log has no event of the request {request_id}.")
     if Terminal().is_terminal:
         _print_tree(tree)
     else:
@@ -149,17 +167,18 @@ async def _unsealed(core: "WriteSide", page: Sequence[LoggedEvent]) -> Mapping[i
     return {event.position: unsealed for event, unsealed in zip(readable, found, strict=True)}
 
 
-def _run(read: "Callable[[WriteSide, PostgresAuditTrail], Awaitable[T]]", unseal: bool) -> T:
-    """Read the log. Without --unseal with the rights of a projector, which may read no snapshot.
+def _run(read: "Callable[[OperatorRead], Awaitable[T]]", unseal: bool, by: str | None) -> T:
+    """Read the log.
 
     Raises:
-        SetupError: a server does not answer, or the question is wrong.
+        SetupError: a server does not answer, the question is wrong, or the account is no auditor's.
         typer.Exit: the history cannot be read.
     """
+    from infra.cli.recorded_reads import operator_read
 
     async def run() -> T:
-        async with _opened("api" if unseal else "projector") as (core, trail):
-            return await read(core, trail)
+        async with operator_read(unseal, by) as log:
+            return await read(log)
 
     try:
         return asyncio.run(run())
@@ -169,16 +188,6 @@ def _run(read: "Callable[[WriteSide, PostgresAuditTrail], Awaitable[T]]", unseal
         raise SetupError(f"{error}. `palimpsest doctor` says more.") from None
     except Unreadable as error:
         raise failure(f"This cannot be read: {error}. See: palimpsest audit verify") from None
-
-
-@asynccontextmanager
-async def _opened(part: Any) -> "AsyncIterator[tuple[WriteSide, PostgresAuditTrail]]":
-    from infra.bootstrap.audit import open_audit_trail
-    from infra.bootstrap.write_side import open_for_command
-    from infra.settings.load import load
-
-    async with open_for_command(load(part=part), part) as core:
-        yield core, open_audit_trail(core, UNBOUNDED)
 
 
 def _found(answer: T | None, otherwise: str) -> T:

@@ -1,18 +1,24 @@
 """`palimpsest events`: inspects the event log. Personal fields stay sealed without `--unseal`."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 from uuid import UUID
 
 import typer
 
-from application.ports import RecordedEvent, Unavailable, Undecodable
-from infra.cli.options import Unseal
+from application.ports import EventFilter, RecordedEvent, Unavailable, Undecodable
+from domain.kernel import Refusal
+from infra.cli.options import ReaderAddress, Unseal
 from infra.cli.terminal import Terminal
 from infra.errors import SetupError
 from infra.printable import printable
+
+if TYPE_CHECKING:
+    from infra.cli.recorded_reads import OperatorRead
+
+T = TypeVar("T")
 
 app = typer.Typer(
     help="Inspect the event log.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
@@ -28,40 +34,54 @@ def tail(
     after: Annotated[int | None, typer.Option(help="Begin after this position; default: the last ten events.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Wait for new events, until Ctrl-C.")] = False,
     unseal: Unseal = False,
+    by: ReaderAddress = None,
 ) -> None:
     """Print events from a position on, one on each line."""
-    asyncio.run(_tail(after, follow, unseal))
+    _run(_tail(after, follow, unseal, by))
 
 
 @app.command()
 def show(
-    stream_id: Annotated[UUID, typer.Argument(help="Id of a user, document, ...")], unseal: Unseal = False
+    stream_id: Annotated[UUID, typer.Argument(help="Id of a user, document, ...")],
+    unseal: Unseal = False,
+    by: ReaderAddress = None,
 ) -> None:
     """Print all events of one stream."""
-    if not asyncio.run(_show(stream_id, unseal)):
+    if not _run(_show(stream_id, unseal, by)):
         raise typer.BadParameter(f"The log has no stream {stream_id}.")
 
 
-@asynccontextmanager
-async def _feed() -> "AsyncIterator[Any]":
-    from infra.bootstrap.lifetime import started
-    from infra.bootstrap.write_side import open_for_command
-    from infra.settings.load import load
+def _run(read: Coroutine[Any, Any, T]) -> T:
+    """Read the log.
 
-    # As the projector: it may read the log and the data keys, and nothing else of the write side.
+    Raises:
+        SetupError: the database does not answer, or the account is no auditor's.
+    """
     try:
-        async with open_for_command(load(part="projector"), "projector") as core, started(core.feed()) as feed:
-            yield feed
+        return asyncio.run(read)
+    except Refusal as refusal:
+        raise SetupError(refusal.detail) from None
     except Unavailable as error:
         raise SetupError(f"{error}. `palimpsest doctor` says more.") from None
 
 
-async def _tail(after: int | None, follow: bool, unseal: bool) -> None:
+@asynccontextmanager
+async def _feed(unseal: bool, by: str | None) -> "AsyncIterator[tuple[Any, OperatorRead]]":
+    from infra.bootstrap.lifetime import started
+    from infra.cli.recorded_reads import operator_read
+
+    async with operator_read(unseal, by) as log, started(log.core.feed()) as feed:
+        yield feed, log
+
+
+async def _tail(after: int | None, follow: bool, unseal: bool, by: str | None) -> None:
     console = Terminal()
-    async with _feed() as feed:
+    async with _feed(unseal, by) as (feed, log):
         last = max(0, await feed.head() - TAIL_EVENTS) if after is None else after
         while True:
             events = await feed.read(last, BATCH_SIZE)
+            if events:
+                await log.record_page("events tail", EventFilter(), last, len(events))
             for event in events:
                 console.print(line(event, unseal=unseal))
                 last = event.position
@@ -71,11 +91,12 @@ async def _tail(after: int | None, follow: bool, unseal: bool) -> None:
                 await feed.wait(last, 1.0)
 
 
-async def _show(stream_id: UUID, unseal: bool) -> int:
+async def _show(stream_id: UUID, unseal: bool, by: str | None) -> int:
     console = Terminal()
     shown = last = 0
-    async with _feed() as feed:
+    async with _feed(unseal, by) as (feed, log):
         while events := await feed.stream(stream_id, last + 1, MAX_VERSION):
+            await log.record_page("events show", EventFilter(stream_id), last, len(events))
             for event in events:
                 console.print(line(event, unseal=unseal))
             shown, last = shown + len(events), events[-1].position

@@ -1,8 +1,10 @@
-"""`palimpsest keys`: shows the keys of the installation, and rotates them while everything runs."""
+"""`palimpsest keys`: shows the keys, rotates them while everything runs, backs data keys up and restores them."""
 
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, NoReturn
 from uuid import UUID
 
@@ -11,12 +13,16 @@ import typer
 from rich.table import Column, Table
 
 from infra.cli.progress_bar import progress_bar
+from infra.cli.repeated_erasures import repeat_erasures
 from infra.cli.terminal import Terminal
 from infra.errors import SetupError
 from infra.postgres.connect import Connection, as_part, connect
 from infra.sealing import rotation
+from infra.sealing.key_backup import KEPT_FOR, BackupRefused, restore_backup, write_backup
 from infra.sealing.key_ring import UNCHANGING, KeyKind, KeyRing
 from infra.sealing.key_source import KeySource
+from infra.sealing.process_keys import stamping_of
+from infra.sealing.store_keys import StoreKeys
 from infra.settings.load import load, load_for_migration
 from infra.settings.tokens import MAX_TOKEN_SECONDS
 
@@ -69,6 +75,45 @@ def rotate(kind: Annotated[KeyKind, typer.Argument(help="Kind of the key to repl
         document.require_unchanged()
         _retire(connection, document, kind)
     console.print(f"The rotation is complete: the {kind} key is '{document.ring.current(kind).id}'.", style="green")
+
+
+@app.command()
+def backup(
+    folder: Annotated[Path, typer.Argument(help="Folder of the backups; not where those of the database are.")],
+) -> None:
+    """Write all data keys into a private file. It is restored for a week only: make one each day.
+
+    The keys in it are wrapped by the key-encryption key, which is in the key document. Older files of the folder are
+    removed.
+    """
+    ring = KeySource(load().keys).read()
+    try:
+        with _database() as connection:
+            file, number = write_backup(connection, _stamps(connection, ring), folder, datetime.now(UTC))
+    except OSError as error:
+        raise SetupError(f"The backup cannot be written into {folder} ({error.strerror}).") from None
+    typer.echo(f"{file} has {number} data keys. It is refused after {KEPT_FOR.days} days.")
+
+
+@app.command()
+def restore(file: Annotated[Path, typer.Argument(help="File that `palimpsest keys backup` has written.")]) -> None:
+    """Restore data keys that the database lacks, after its backup without them. Erasures since are repeated."""
+    settings = load(part="api")
+    ring = KeySource(settings.keys).read()
+    kek_ids = {key.id for key in ring.keys if key.kind is KeyKind.KEY_ENCRYPTION}
+    try:
+        with _database() as connection:
+            number = restore_backup(connection, _stamps(connection, ring), kek_ids, file, datetime.now(UTC))
+    except OSError as error:
+        raise SetupError(f"{file} cannot be read ({error.strerror}).") from None
+    except BackupRefused as reason:
+        raise SetupError(f"{file} is not restored: {reason}.") from None
+    repeated = repeat_erasures(settings)
+    typer.echo(f"{number} data keys are restored. {repeated} streams that were erased since were erased again.")
+
+
+def _stamps(connection: Connection, ring: KeyRing) -> StoreKeys:
+    return StoreKeys(*stamping_of(ring, rotation.compared(connection, ring)))
 
 
 class _KeyDocument:

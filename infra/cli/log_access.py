@@ -1,12 +1,14 @@
 """What the commands of auditors share: the key of the log, and its database."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import psycopg
 
 from application.ports import Unavailable
+from infra.audit.cosignatures import WitnessKey
 from infra.audit.notes import NoteRefused, VerifierKey
+from infra.audit.published import WitnessPolicy
 from infra.bootstrap.sealer import signer_of
 from infra.bootstrap.write_side import part_url
 from infra.errors import SetupError
@@ -44,6 +46,22 @@ def key_of(settings: Settings, text: str | None) -> VerifierKey:
         SettingsError: the document has none.
     """
     return given_key(text) if text else own_key(settings)
+
+
+def policy_of(witnesses: Sequence[str] | None, quorum: int | None) -> WitnessPolicy:
+    """Return what the options --witness and --quorum ask for. Without --quorum all witnesses must have cosigned.
+
+    Raises:
+        SetupError: a key is none, or there are fewer witnesses than the quorum.
+    """
+    try:
+        keys = {key.public: key for key in map(WitnessKey.parse, witnesses or [])}
+    except NoteRefused as error:
+        raise SetupError(f"--witness: {error}.") from None
+    wanted = len(keys) if quorum is None else quorum
+    if wanted > len(keys):
+        raise SetupError(f"--quorum: there are {len(keys)} witnesses to choose from.")
+    return WitnessPolicy(list(keys.values()), wanted)
 
 
 @contextmanager

@@ -213,7 +213,7 @@ def generations(context: typer.Context) -> None:
 
 @app.command(context_settings=GROUP)
 def keys(context: typer.Context) -> None:
-    """Manage the keys: list, rotate."""
+    """Manage the keys: backup, list, restore, rotate."""
     from infra.cli import keys as group
 
     log_errors_only()

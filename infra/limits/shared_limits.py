@@ -7,7 +7,7 @@ that a cluster keeps them in one slot.
 
 import asyncio
 import math
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from time import monotonic
@@ -74,9 +74,9 @@ end
 return answers
 """
 
-Call = tuple[Sequence[str], Sequence[int]]
-"""The keys of buckets that are charged together, and what the script is told of them."""
-Answer = Sequence[int] | None
+ScriptCall = tuple[Sequence[str], Sequence[int]]
+"""The keys of buckets that are charged together, and the arguments of the script for them."""
+ScriptAnswer = Sequence[int] | None
 """What the script answers to a call; None: Redis is silent."""
 
 
@@ -103,7 +103,7 @@ class SharedLimits:
         self._answer_seconds = answer_seconds
         self._script = redis.register_script(COUNT)
         self._name = lru_cache(MAX_KNOWN_NAMES)(self._name_of)
-        self._calls: Batcher[Call, Answer] = Batcher(self._run)
+        self._calls: Batcher[ScriptCall, ScriptAnswer] = Batcher(self._run)
         self._connection: AbstractConnection | None = None
         self._is_silent = False
         self._ask_again_at = 0.0
@@ -136,7 +136,7 @@ class SharedLimits:
             await self._redis.connection_pool.release(self._connection)
         await self._redis.aclose()
 
-    async def _ask(self, way: int, buckets: Sequence[Bucket]) -> Answer:
+    async def _ask(self, way: int, buckets: Sequence[Bucket]) -> ScriptAnswer:
         keys, arguments = [], [len(buckets)]
         for bucket in buckets:
             quota = bucket.quota
@@ -153,11 +153,11 @@ class SharedLimits:
         finally:
             self._ask_again_at = monotonic() + SILENCE_SECONDS
 
-    async def _run(self, calls: Sequence[Call]) -> Sequence[Answer]:
+    async def _run(self, calls: Sequence[ScriptCall]) -> Sequence[ScriptAnswer]:
         """Run calls that have come together, unless those before them have met silence."""
         return [None] * len(calls) if self._is_silent else await self._try(calls)
 
-    async def _try(self, calls: Sequence[Call]) -> Sequence[Answer]:
+    async def _try(self, calls: Sequence[ScriptCall]) -> Sequence[ScriptAnswer]:
         try:
             answers = await _in_time(self._answers(calls), self._answer_seconds)
         except (RedisError, OSError, TimeoutError) as error:
@@ -170,7 +170,7 @@ class SharedLimits:
         self._is_silent = False
         return answers
 
-    async def _answers(self, calls: Sequence[Call]) -> Sequence[Answer]:
+    async def _answers(self, calls: Sequence[ScriptCall]) -> Sequence[ScriptAnswer]:
         """Return the answers of one round trip; of two if Redis does not know the script: then it has run no call.
 
         Raises:
@@ -182,24 +182,29 @@ class SharedLimits:
             await self._redis.script_load(COUNT)
             return await self._send(calls)
 
-    async def _send(self, calls: Sequence[Call]) -> Sequence[Answer]:
+    async def _send(self, calls: Sequence[ScriptCall]) -> Sequence[ScriptAnswer]:
         """Run the script on a connection of our own: to borrow one for each round trip doubles its cost.
 
         Raises:
             RedisError: the script has failed.
         """
-        if self._connection is None:
-            pool: Any = self._redis.connection_pool
-            self._connection = cast(AbstractConnection, await pool.get_connection())
         keys = [key for keys, _ in calls for key in keys]
         arguments = [argument for _, arguments in calls for argument in arguments]
         # The connection packs with Python, which takes as long as all else here.
-        command: tuple[Any, ...] = ("EVALSHA", self._script.sha, len(keys), *keys, *arguments)
-        await self._connection.send_packed_command(pack_command(command))
-        async with asyncio.timeout(
-            CLIENT_SECONDS
-        ):  # a cancellation of `_in_time` may have come too late for the sending
-            return cast(Sequence[Answer], await self._connection.read_response(timeout=math.inf))
+        command = pack_command(cast(Any, ("EVALSHA", self._script.sha, len(keys), *keys, *arguments)))
+        # A cancellation of `_in_time` may come too late for a step of the client.
+        async with asyncio.timeout(CLIENT_SECONDS):
+            connection = self._connection or await self._connect()
+            await connection.send_packed_command(command)
+            return cast(Sequence[ScriptAnswer], await connection.read_response(timeout=math.inf))
+
+    async def _connect(self) -> AbstractConnection:
+        pool: Any = self._redis.connection_pool
+        connection = cast(AbstractConnection, await pool.get_connection())
+        # The caller bounds its time: with a timeout of its own, the client makes a task of each sending.
+        connection.socket_timeout = None
+        self._connection = connection
+        return connection
 
     def _name_of(self, quota: str, group: str, caller: str) -> str:
         """Return the name of the key of a bucket."""
@@ -210,7 +215,7 @@ class SharedLimits:
         return self._digest(b"limits", text.encode())[:DIGEST_BYTES].hex()
 
 
-async def _in_time(work: Coroutine[Any, Any, T], seconds: float) -> T:
+async def _in_time(work: Awaitable[T], seconds: float) -> T:
     """Return the result of `work`.
 
     A busy event loop runs its timers late, and before it has read what has arrived meanwhile. With several short
@@ -219,12 +224,19 @@ async def _in_time(work: Coroutine[Any, Any, T], seconds: float) -> T:
     Raises:
         TimeoutError: it takes longer than that.
     """
-    task = asyncio.create_task(work)
+    loop = asyncio.get_running_loop()
+    timer: asyncio.TimerHandle
+
+    def look(left: int) -> None:
+        nonlocal timer
+        if left:
+            timer = loop.call_later(seconds / LOOKS, look, left - 1)
+        else:
+            limit.reschedule(loop.time())
+
+    timer = loop.call_later(seconds / LOOKS, look, LOOKS - 1)
     try:
-        for _look in range(LOOKS):
-            done, _ = await asyncio.wait([task], timeout=seconds / LOOKS)
-            if done:
-                return task.result()
-        raise TimeoutError
+        async with asyncio.timeout(None) as limit:
+            return await work
     finally:
-        task.cancel()
+        timer.cancel()

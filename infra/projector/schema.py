@@ -41,15 +41,16 @@ async def ensure_tables(connection: Connection, models: Iterable[ReadModel]) -> 
         existing = await PROJECTIONS.read(connection, wanted)
         for name in wanted.keys() - existing.keys():
             statements = Statements(wanted[name].table)
-            await create(connection, statements, wanted[name].version)
+            await create(connection, statements, wanted[name])
             for statement in [statements.create_key(), *statements.create_indexes()]:
                 await connection.execute(statement)
 
 
-async def create(connection: Connection, statements: Statements, version: int) -> None:
+async def create(connection: Connection, statements: Statements, model: ReadModel) -> None:
     """Create an empty table without key and indexes, and its checkpoint at position 0."""
-    await connection.execute(CREATE_CHECKPOINT, [statements.name, version])
-    await connection.execute(statements.create())
+    await connection.execute(CREATE_CHECKPOINT, [statements.name, model.version])
+    for statement in [statements.create(), *statements.leave_unsampled(model.personal.clear)]:
+        await connection.execute(statement)
 
 
 async def drop(connection: Connection, name: str) -> None:

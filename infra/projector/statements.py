@@ -78,6 +78,11 @@ class Statements:
         ]
         return sql.SQL("CREATE TABLE {} ({})").format(self._at(), sql.SQL(", ").join(lines))
 
+    def leave_unsampled(self, columns: Iterable[str]) -> list[sql.Composed]:
+        """Keeps values of these columns out of the statistics of PostgreSQL, which would outlive their rows."""
+        leave = sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET STATISTICS 0")
+        return [leave.format(self._at(), sql.Identifier(column)) for column in sorted(columns)]
+
     def create_key(self) -> sql.Composed:
         """Adds the primary key. After a load this is cheaper than keeping the key up to date row by row."""
         return sql.SQL("ALTER TABLE {} ADD CONSTRAINT {} PRIMARY KEY ({})").format(

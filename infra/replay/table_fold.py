@@ -28,7 +28,9 @@ class TableTarget:
 
     async def create(self) -> None:
         """Create the table."""
-        await self._connection.execute(self.writer.statements.create())
+        statements = self.writer.statements
+        for statement in [statements.create(), *statements.leave_unsampled(self.writer.model.personal.clear)]:
+            await self._connection.execute(statement)
 
     async def add(self, rows: list[tuple[Key, Row]], events: Sequence[RecordedEvent], poisons: list[Poison]) -> None:
         """See `RowTarget.add`. Where the database refuses a row, the streams are applied as a projector does it."""

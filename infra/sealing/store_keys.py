@@ -38,6 +38,7 @@ class Purpose(IntEnum):
     SESSION = 9
     SECURITY_ENTRY = 10
     PARTIAL_TEXT = 11
+    KEY_BACKUP = 12
 
 
 def framed(purpose: Purpose, *parts: bytes) -> bytes:

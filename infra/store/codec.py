@@ -262,6 +262,15 @@ def unseal(partly_decoded: Sequence[PartlyDecoded], keys: Keys) -> list[Root.Eve
     unsealed: list[State] = _DECODE(b"".join([_ARRAY_32, len(secrets).to_bytes(4, "big"), *secrets]))
     for state, secret in zip(sealed_states, unsealed, strict=True):
         state.update(secret)
+    return build(partly_decoded)
+
+
+def build(partly_decoded: Sequence[PartlyDecoded]) -> list[Root.Event]:
+    """The events of states whose fields all have their values, upcast to the current version of their class.
+
+    Raises:
+        Exception: an upcast failed, or a state lacks a field.
+    """
     events = []
     for layout, state, class_version, _ in partly_decoded:
         event_class = layout.event_class

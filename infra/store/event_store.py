@@ -294,25 +294,32 @@ class PostgresEventStore:
         if idempotency is not None and isinstance(idempotency.answer, Copy):
             subjects.append(idempotency.subject_id)
         for subject_id in subjects:
-            number = subject_id.int
-            if number in keys:
+            if subject_id.int in keys:
                 continue
-            key: DataKey | ErasedKey | None = None
-            # A new stream has no key yet: do not query.
-            if expected.get(number) != 0:
-                key = self._keyring.kept(subject_id) or await self._keyring.get(subject_id)
+            key = await self._present_key(subject_id, changes, expected)
             if not isinstance(key, DataKey):
-                had_one = any(
-                    root.id.int == number and expected[number] and is_personal(type(root)) for root in changes
-                )
-                if key is None and had_one:
-                    raise Damage("the data key of a stream is missing")
                 if key is not None and all(subject_id not in reusable_subjects_of(event) for event in events):
                     raise NotFound("This has been erased.")
                 key, wrapped = self._keyring.mint(subject_id, key)
                 minted.append(wrapped)
-            keys[number] = key
+            keys[subject_id.int] = key
         return keys, minted
+
+    async def _present_key(
+        self, subject_id: UUID, changes: Sequence[Root], expected: dict[StreamKey, int]
+    ) -> DataKey | ErasedKey | None:
+        """The data key that a subject has; None: it has none yet.
+
+        Raises:
+            Damage: the key of a stream is missing or damaged.
+        """
+        version = expected.get(subject_id.int)
+        if version == 0:
+            return None  # a new stream: do not query
+        key = self._keyring.kept(subject_id) or await self._keyring.get(subject_id)
+        if key is None and version and any(root.id == subject_id and is_personal(type(root)) for root in changes):
+            raise Damage("the data key of a stream is missing")
+        return key
 
     async def drain(self) -> None:
         """Wait for the snapshots that are being written."""

@@ -5,9 +5,7 @@ from collections.abc import Sequence
 from application.travel.seals import Seal, SealedList, SealedText
 from domain.kernel import Root
 from infra.sealing.keyring import erasure_before
-from infra.store.codec import PartlyDecoded, upcast
-
-_NEW, _SET = object.__new__, object.__setattr__
+from infra.store.codec import PartlyDecoded, build
 
 
 def withhold(partly_decoded: Sequence[PartlyDecoded]) -> list[Root.Event]:
@@ -17,17 +15,10 @@ def withhold(partly_decoded: Sequence[PartlyDecoded]) -> list[Root.Event]:
         Exception: an upcast failed, or a state lacks a field.
     """
     marks: dict[Seal, tuple[SealedText, SealedList]] = {}
-    events = []
-    for layout, state, class_version, sealed in partly_decoded:
+    for _, state, _, sealed in partly_decoded:
         for group, _, part in sealed:
             seal = Seal(state[group.subject], erasure_before(part))
             text, items = marks.get(seal) or marks.setdefault(seal, (SealedText(seal), SealedList(seal)))
             for name, erased in group.erased.items():
                 state[name] = text if erased else items
-        event_class = layout.event_class
-        if class_version != layout.version:
-            upcast(event_class, state, class_version)
-        event = _NEW(event_class)
-        _SET(event, "__dict__", state)
-        events.append(event)
-    return events
+    return build(partly_decoded)

@@ -25,7 +25,8 @@ from projections.visibility import ASKED, ROLE_MODELS, own_documents, shared_doc
 class GenerationSummary:
     """A generation without its texts. Costs are micro-dollars. `draft_reason`: why the text is a draft.
 
-    `stand_in`: the cheaper model that is asked instead of `model`, as the soft budget is used up.
+    `stand_in`: the cheaper model that is asked instead of `model`, as the soft budget is used up. `latest_at`: when the
+    text is there at the latest, or given up, if it is for a batch.
     """
 
     id: UUID
@@ -38,6 +39,7 @@ class GenerationSummary:
     failure: Failure | None
     model: str
     stand_in: str | None
+    latest_at: datetime | None
     target: Target
     variants: int
     attempt: int
@@ -71,7 +73,7 @@ class Generations(ReadModel):
     each as the attempt, of several variants with a dash and the variant.
     """
 
-    version = 3
+    version = 4
     roots = (Generation,)
     personal = PersonalData(
         "who has asked for how much text, and when", "the event generation.erased drops the row; it has ids and amounts"
@@ -90,6 +92,10 @@ class Generations(ReadModel):
             "failure": "text",
             "model": "text NOT NULL",
             "stand_in": "text",
+            "own_key": "boolean NOT NULL",
+            "latest_at": "timestamptz",
+            "batch_id": "uuid",
+            "in_batch": "boolean NOT NULL",
             "answered_by": "text",
             "target": "text NOT NULL",
             "variants": "bigint NOT NULL",
@@ -114,6 +120,9 @@ class Generations(ReadModel):
             "(document_id)",
             "(status, updated_at) WHERE status IN ('queued', 'running')",
             "(updated_at) WHERE uncounted_requests <> '{}'",
+            "(created_at) WHERE status = 'queued' AND latest_at IS NOT NULL AND NOT in_batch",
+            "(updated_at) WHERE batch_id IS NOT NULL",
+            "(id) WHERE in_batch",
         ],
     )
 
@@ -121,18 +130,19 @@ class Generations(ReadModel):
         match event.data:
             case Generation.Requested():
                 yield _requested(self.table, event)
-            case Generation.AttemptStarted(attempt=attempt):
-                yield self._set(event, status="running", attempt=attempt)
+            case Generation.AttemptStarted() as started:
+                yield self._set(event, **_started(started))
             case Generation.AttemptEnded() as ended:
-                yield self._set(event, status=_waiting_again, **_paid(ended), **_uncounted(ended))
+                yield self._set(event, status=_waiting_again, in_batch=False, **_paid(ended), **_uncounted(ended))
             case Generation.Answered() as answered:
                 result = "draft" if answered.revision is None else "written"
                 said = {"result": result, "draft_reason": answered.draft_reason, "answered_by": answered.model}
-                paid = {**_paid(answered), **_uncounted(answered)}
+                paid = {"in_batch": False, **_paid(answered), **_uncounted(answered)}
                 yield self._set(event, status="done", **said, **_written(answered, event), **paid)
             case Generation.VariantsAnswered(models=models) as answered:
                 said = {"result": "draft", "draft_reason": "asked", "answered_by": next(filter(None, models))}
-                yield self._set(event, status="done", **said, **_paid(answered), **_uncounted(answered))
+                paid = {"in_batch": False, **_paid(answered), **_uncounted(answered)}
+                yield self._set(event, status="done", **said, **paid)
             case Generation.DraftAccepted() as accepted:
                 said = {} if accepted.model is None else {"answered_by": accepted.model}
                 yield self._set(event, result="written", **said, **_written(accepted, event))
@@ -142,9 +152,12 @@ class Generations(ReadModel):
                 yield self._set(event, **_ended(ended))
             case Generation.StandInChosen(model=model):
                 yield self._set(event, stand_in=model)
-            case Generation.RequestedAgain(payer_kind=kind, payer_id=payer_id):
+            case Generation.OwnKeyChosen():
+                yield self._set(event, own_key=True)
+            case Generation.RequestedAgain(payer_kind=kind, payer_id=payer_id, latest_at=latest_at):
                 nothing = dict.fromkeys(("failure", "result", "draft_reason", "stand_in"))
-                yield self._set(event, status="queued", payer_kind=kind, payer_id=payer_id, **nothing)
+                again = {"payer_kind": kind, "payer_id": payer_id, "latest_at": latest_at, "own_key": False}
+                yield self._set(event, status="queued", **again, **nothing)
             case Generation.Erased():
                 yield self.table.drop(event.stream_id)
 
@@ -153,13 +166,20 @@ class Generations(ReadModel):
 
 
 def _requested(table: Table, event: RecordedEvent) -> Change:
-    later = ("result", "draft_reason", "failure", "stand_in", "answered_by")
+    later = ("result", "draft_reason", "failure", "stand_in", "answered_by", "batch_id")
     nothing = dict.fromkeys((*later, "revision", "start_at", "end_at", "written_at"))
     zeros = dict.fromkeys(("attempt", "input_tokens", "output_tokens", "cost_micros"), 0)
     asked = event.data
     assert isinstance(asked, Generation.Requested)
     source_ids = None if asked.source_documents is None else [UUID(id) for id in asked.source_documents]
-    return new_row(table, event, status="queued", source_ids=source_ids, uncounted_requests=[], **nothing, **zeros)
+    own = {"in_batch": False, "source_ids": source_ids, "uncounted_requests": []}
+    return new_row(table, event, status="queued", **own, **nothing, **zeros)
+
+
+def _started(event: Generation.AttemptStarted) -> dict[str, object]:
+    if event.batch_id is None:
+        return {"status": "running", "attempt": event.attempt}
+    return {"status": "queued", "attempt": event.attempt, "batch_id": event.batch_id, "in_batch": True}
 
 
 def _ended(event: Generation.Failed | Generation.GivenUp | Generation.Cancelled) -> dict[str, object]:
@@ -234,7 +254,8 @@ FROM read.generation WHERE uncounted_requests <> '{}' ORDER BY updated_at DESC L
 """
 LOST = """
 SELECT id FROM read.generation
-WHERE (status = 'running' AND updated_at < %s) OR (status = 'queued' AND updated_at < %s)
+WHERE (status = 'running' AND updated_at < %s)
+OR (status = 'queued' AND (latest_at < %s OR (latest_at IS NULL AND updated_at < %s)))
 """
 
 
@@ -344,7 +365,7 @@ class LostGeneration:
 @reads(Generations)
 async def lost_generations(rows: ReadStore, now: datetime) -> list[UUID]:
     """Return the generations that are not worth waiting for; see `UnfinishedGenerations`."""
-    found = await rows.all(LostGeneration, LOST, [now - RUNNING_TIME, now - WAITING_TIME])
+    found = await rows.all(LostGeneration, LOST, [now - RUNNING_TIME, now, now - WAITING_TIME])
     return [each.id for each in found]
 
 

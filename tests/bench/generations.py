@@ -6,11 +6,9 @@ the bench.
 
 import asyncio
 import os
-import subprocess
-import sys
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import ExitStack, nullcontext
 from unittest.mock import patch
 from uuid import UUID
 
@@ -39,10 +37,10 @@ from tests.bench.clients import Job, run
 from tests.bench.clients import request as http_request
 from tests.bench.harness import Bench, Row, against, below, told
 from tests.bench.http import DOCUMENTS, Services, open_services
-from tests.bench.job_process import BUSY_PLACES, BUSY_QUEUE, BUSY_SECONDS, HoldPlace, codec
+from tests.bench.job_process import BUSY_PLACES, BUSY_QUEUE, BUSY_SECONDS, WORKER, HoldPlace, codec
 from tests.support.jobs import keys_fit
-from tests.support.servers import PROJECT, open_folder
 from tests.support.servers import Database as DatabaseForTests
+from tests.support.servers import open_folder
 from tests.support.waiting import wait_until
 
 CLIENTS, REQUESTS, REQUEST_GOAL = 64, 2_000, 200.0
@@ -117,7 +115,8 @@ def _generated(bench: Bench) -> float:
         with ours.opened(database) as own:
             own(request_all, number)
         for _ in range(2):
-            stack.enter_context(_worker(database, "-m", __name__, PALIMPSEST_DATA_DIR=str(folder)))
+            environment = {**ours.environment(database), "PALIMPSEST_DATA_DIR": str(folder)}
+            stack.enter_context(processes.running(__name__, environment=environment))
         return number / _seconds(database, GenerateText.queue)
 
 
@@ -151,7 +150,7 @@ def _delay(bench: Bench) -> float:
     with bench.database() as database, psycopg.connect(database.admin_url, autocommit=True) as connection:
         asyncio.run(_enqueue(database, HoldPlace(payer="busy")))
         connection.execute(COPY, [bench.count(BUSY), BUSY_QUEUE])
-        with _worker(database, "-m", "tests.bench.job_process", "busy", database.part_url("worker")):
+        with processes.running(WORKER, "busy", database.part_url("worker")):
             wait_until(lambda: (connection.execute(RUNNING, [BUSY_QUEUE]).fetchone() or (0,))[0] > 0)
             time.sleep(2 * BUSY_SECONDS)
             asyncio.run(_enqueue(database, HoldPlace(payer="newcomer")))
@@ -174,17 +173,6 @@ def _seconds(database: DatabaseForTests, queue: str) -> float:
     return float(seconds)
 
 
-@contextmanager
-def _worker(database: DatabaseForTests, *command: str, **settings: str) -> Iterator[None]:
-    environment = {**os.environ, **ours.environment(database), **settings}
-    process = subprocess.Popen([sys.executable, *command], cwd=PROJECT, env=environment)
-    try:
-        yield
-    finally:
-        process.kill()
-        process.wait()
-
-
 class InstantProvider:
     """A provider that answers at once."""
 
@@ -198,22 +186,15 @@ class InstantProvider:
         yield AnswerEnd("complete", Usage(PROMPT_TOKENS, 4))
 
 
-@asynccontextmanager
-async def open_instant(*_: object) -> AsyncIterator[InstantProvider]:
-    """Stand in for `open_provider`."""
-    yield InstantProvider()
-
-
-@asynccontextmanager
-async def open_no_moderation(*_: object) -> AsyncIterator[NoModeration]:
-    """Stand in for `open_moderation`."""
-    yield NoModeration()
+def work_with(provider: InstantProvider) -> None:
+    """Work as our worker role does, with this provider and without moderation."""
+    configure_logging("ERROR", "console")
+    with (
+        patch.object(worker, "open_provider", lambda *_: nullcontext(provider)),
+        patch.object(worker, "open_moderation", lambda *_: nullcontext(NoModeration())),
+    ):
+        worker.run(Settings.from_variables(os.environ))
 
 
 if __name__ == "__main__":
-    configure_logging("ERROR", "console")
-    with (
-        patch.object(worker, "open_provider", open_instant),
-        patch.object(worker, "open_moderation", open_no_moderation),
-    ):
-        worker.run(Settings.from_variables(os.environ))
+    work_with(InstantProvider())

@@ -6,8 +6,8 @@ module: that API.
 
 import base64
 import os
-from collections.abc import Iterator, Sequence
-from functools import cache
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
 from unittest.mock import patch
 from uuid import UUID
 
@@ -22,7 +22,7 @@ from infra.telemetry.logs import configure_logging
 from tests.bench import processes
 from tests.bench.clients import Job, run
 from tests.bench.harness import Bench, Row, against
-from tests.bench.http import CLIENTS, DOCUMENTS, UNIT, Services, open_services, reads, writes
+from tests.bench.http import CLIENTS, DOCUMENTS, UNIT, Requests, Services, open_services, reads, writes
 from tests.support.servers import open_folder
 
 LEFT = 0.85
@@ -45,34 +45,30 @@ def rows(bench: Bench) -> Iterator[Row]:
         open_services(bench, folder) as services,
         processes.api(services.database, folder, services.redis_url, __name__) as unchecked,
     ):
-        yield _posts(bench, services, unchecked.port)
-        yield _gets(bench, services, unchecked.port)
+        ports = (services.port, unchecked.port)
+        yield _compared(bench, f"POST {DOCUMENTS}", partial(_write, services, bench.seconds(3)), ports)
+        _, requests = reads(services, CLIENTS)
+        yield _compared(bench, f"GET {DOCUMENTS}/{{id}}", partial(_read, requests, bench.seconds(3)), ports)
 
 
-def _posts(bench: Bench, services: Services, unchecked_port: int) -> Row:
-    seconds = bench.seconds(3)
-
-    def write(port: int) -> float:
-        result = run(Job(port, writes(services, CLIENTS, seconds), seconds, once=True))
-        assert result.failures == 0
-        # What the projector has left to do must not burden the other side.
-        processes.wait_for_projector(services.database)
-        return result.rate
-
-    rates, peer_rates = bench.in_turns(lambda: write(services.port), lambda: write(unchecked_port))
-    return against(f"POST {DOCUMENTS} (peer: without checks of the caller)", UNIT, rates, peer_rates, LEFT)
+def _compared(bench: Bench, name: str, measure: Callable[[int], float], ports: tuple[int, int]) -> Row:
+    """One operation by our API and by the peer."""
+    rates, peer_rates = bench.in_turns(*[partial(measure, port) for port in ports])
+    return against(f"{name} (peer: without checks of the caller)", UNIT, rates, peer_rates, LEFT)
 
 
-def _gets(bench: Bench, services: Services, unchecked_port: int) -> Row:
-    _, requests = reads(services, CLIENTS)
+def _write(services: Services, seconds: float, port: int) -> float:
+    result = run(Job(port, writes(services, CLIENTS, seconds), seconds, once=True))
+    assert result.failures == 0
+    # What the projector has left to do must not burden the other side.
+    processes.wait_for_projector(services.database)
+    return result.rate
 
-    def read(port: int) -> float:
-        result = run(Job(port, requests, bench.seconds(3)))
-        assert result.failures == 0
-        return result.rate
 
-    rates, peer_rates = bench.in_turns(lambda: read(services.port), lambda: read(unchecked_port))
-    return against(f"GET {DOCUMENTS}/{{id}} (peer: without checks of the caller)", UNIT, rates, peer_rates, LEFT)
+def _read(requests: Requests, seconds: float, port: int) -> float:
+    result = run(Job(port, requests, seconds))
+    assert result.failures == 0
+    return result.rate
 
 
 @cache

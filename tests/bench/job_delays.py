@@ -4,8 +4,6 @@ The clock starts when the append is acknowledged, and stops when the performer i
 """
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,8 +21,9 @@ from infra.bootstrap import worker
 from infra.settings.model import Settings
 from infra.telemetry.logs import configure_logging
 from tests.bench import ours
+from tests.bench.processes import running
 from tests.bench.visible import append
-from tests.support.servers import PROJECT, Database, open_folder
+from tests.support.servers import Database, open_folder
 from tests.support.waiting import wait_until
 
 RATE, SETTLING_SECONDS, PATIENCE = 100, 3.0, 2.0
@@ -71,15 +70,10 @@ def delays(database: Database, seconds: float) -> list[float]:
 @contextmanager
 def _worker(database: Database, folder: Path) -> Iterator[Path]:
     """The worker; answers the file with what its jobs write down."""
-    environment = {**os.environ, **ours.environment(database), "PALIMPSEST_DATA_DIR": str(folder)}
+    environment = {**ours.environment(database), "PALIMPSEST_DATA_DIR": str(folder)}
     starts = folder / "starts"
-    with starts.open("wb") as output:
-        process = subprocess.Popen([sys.executable, "-m", __name__], cwd=PROJECT, env=environment, stdout=output)
-    try:
+    with starts.open("wb") as output, running(__name__, environment=environment, stdout=output):
         yield starts
-    finally:
-        process.kill()
-        process.wait()
 
 
 if __name__ == "__main__":

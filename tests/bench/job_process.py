@@ -20,6 +20,8 @@ from infra.sealing.job_seals import JobSeals
 from infra.settings.jobs import DEFAULT_CONCURRENCY
 from infra.telemetry.logs import configure_logging
 
+WORKER = "tests.bench.job_process"
+"""This module, run with a kind of worker and the address of a database."""
 QUEUE, PLAIN_QUEUE = "bench", "plain"
 CONCURRENCY = DEFAULT_CONCURRENCY["generation"]
 PLAIN_TASK = "nothing"

@@ -4,11 +4,9 @@ The peer is plain procrastinate.
 """
 
 import asyncio
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Any
 
 import psycopg
@@ -19,11 +17,20 @@ from infra.postgres.connect import connect_async, create_pool
 from infra.postgres.database import Database
 from tests.bench import job_delays
 from tests.bench.harness import Bench, Row, against, below, told
-from tests.bench.job_process import PLACES, PLAIN_QUEUE, PLAIN_TASK, QUEUE, WAIT_SECONDS, Nothing, codec, plain_app
-from tests.bench.processes import processor_seconds
+from tests.bench.job_process import (
+    PLACES,
+    PLAIN_QUEUE,
+    PLAIN_TASK,
+    QUEUE,
+    WAIT_SECONDS,
+    WORKER,
+    Nothing,
+    codec,
+    plain_app,
+)
+from tests.bench.processes import processor_seconds, running
 from tests.bench.visible import at_share
 from tests.support.jobs import keys_fit
-from tests.support.servers import PROJECT
 from tests.support.servers import Database as DatabaseForTests
 from tests.support.waiting import wait_until
 
@@ -94,23 +101,12 @@ def _rate(database: DatabaseForTests, number: int, kind: str, processes: int = 1
     _empty(database)
     with psycopg.connect(database.admin_url, autocommit=True) as connection, ExitStack() as stack:
         for _ in range(processes):
-            stack.enter_context(_worker(database, kind))
+            stack.enter_context(running(WORKER, kind, database.part_url("worker")))
         wait_until(lambda: connection.execute(READY).fetchone() == (processes * workers,))
         asyncio.run(enqueue(database, number, number))
         wait_until(lambda: connection.execute(IS_DONE, [queue]).fetchone() == (True,))
         [(seconds,)] = connection.execute(TOOK).fetchall()
     return number / float(seconds)
-
-
-@contextmanager
-def _worker(database: DatabaseForTests, kind: str) -> Iterator["subprocess.Popen[bytes]"]:
-    command = [sys.executable, "-m", "tests.bench.job_process", kind, database.part_url("worker")]
-    process = subprocess.Popen(command, cwd=PROJECT)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 def _filled(database: DatabaseForTests, enqueue: Callable[..., Coroutine[Any, Any, float]], number: int) -> float:
@@ -154,7 +150,7 @@ def _empty(database: DatabaseForTests) -> None:
 def _idle(database: DatabaseForTests, seconds: float) -> float:
     """The share of a core, in percent, that a worker uses while there is nothing to do."""
     _empty(database)
-    with _worker(database, "ours") as process:
+    with running(WORKER, "ours", database.part_url("worker")) as process:
         wait_until(lambda: processor_seconds(process.pid) > 0)
         time.sleep(5)
         before, started = processor_seconds(process.pid), time.perf_counter()

@@ -4,11 +4,10 @@ The events are sealed, as everywhere. A projector is a process of its own: it jo
 """
 
 import asyncio
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from itertools import count
 from time import perf_counter
@@ -31,7 +30,7 @@ from projections.kernel import ReadModel
 from tests.bench import ours, project
 from tests.bench.fill import fill
 from tests.bench.harness import Bench, Row, against
-from tests.bench.processes import wait_until
+from tests.bench.processes import running, wait_until
 from tests.support.kafka import own_kafka
 from tests.support.publishing import Publisher, publishing
 from tests.support.servers import Database
@@ -73,7 +72,7 @@ def share(publisher: Publisher, database: Database, processes: int, head: int) -
     arguments = [publisher.servers, topics.prefix, str(topics.partitions), next(groups)]
     with ExitStack() as stack:
         projectors = [
-            stack.enter_context(_projector(database, [*arguments, str(topics.partitions // processes)]))
+            stack.enter_context(_projector(database, *arguments, str(topics.partitions // processes)))
             for _ in range(processes)
         ]
         for projector in projectors:
@@ -88,22 +87,12 @@ def share(publisher: Publisher, database: Database, processes: int, head: int) -
         return (head - 1) / (perf_counter() - began)
 
 
-@contextmanager
-def _projector(database: Database, arguments: list[str]) -> Iterator["subprocess.Popen[bytes]"]:
+def _projector(database: Database, *arguments: str) -> AbstractContextManager["subprocess.Popen[bytes]"]:
     """It says when it has joined, and starts when its standard input ends."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.bench.kafka_project", *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={**os.environ, **ours.environment(database)},
+    environment = ours.environment(database)
+    return running(
+        "tests.bench.kafka_project", *arguments, environment=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        assert process.stdout
-        process.stdout.close()
 
 
 async def follow(servers: str, prefix: str, partitions: str, group: str, share: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import psycopg
 
@@ -19,7 +20,7 @@ from infra.local.servers.process import end, free_port, spawn
 from projections.kernel import read_models
 from tests.bench import crud, ours
 from tests.support.limits import PLENTY
-from tests.support.servers import Database
+from tests.support.servers import PROJECT, Database
 
 PATIENCE = 120.0
 CAUGHT_UP = "SELECT min(position) >= (SELECT max(notification_id) FROM stored_events) FROM projections"
@@ -103,6 +104,23 @@ def wait_until(condition: Callable[[], bool], words: str, patience: float = PATI
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {patience:.0f} s until {words}")
         time.sleep(0.01)
+
+
+@contextmanager
+def running(
+    module: str,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    stdin: int | None = None,
+    stdout: IO[bytes] | int | None = None,
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """`python -m MODULE ARGUMENTS...`, killed at the end. `environment`: more variables than those of this process."""
+    command, variables = [sys.executable, "-m", module, *arguments], {**os.environ, **(environment or {})}
+    with subprocess.Popen(command, cwd=PROJECT, env=variables, stdin=stdin, stdout=stdout) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @contextmanager

@@ -6,30 +6,34 @@ there were then, and how late its pieces were taken.
 
 import asyncio
 import os
-import subprocess
-import sys
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
-from unittest.mock import patch
 from uuid import UUID
 
 import msgspec
 import psycopg
 from uuid_utils.compat import uuid7
 
+from application.generation.queueing import GenerateText
 from application.ports import AnswerEnd, Prompt, TextPiece, Usage
-from infra.bootstrap import worker
-from infra.settings.model import Settings
-from infra.telemetry.logs import configure_logging
 from tests.bench import ours, processes
-from tests.bench.generations import BODY, OUTPUT_TOKENS, PROMPT_TOKENS, open_no_moderation, request_all, write
+from tests.bench.generations import (
+    BODY,
+    OUTPUT_TOKENS,
+    PROMPT_TOKENS,
+    RUNNING,
+    InstantProvider,
+    request_all,
+    work_with,
+    write,
+)
 from tests.bench.harness import Bench, Row, against, below, told
 from tests.bench.http import DOCUMENTS, open_services
 from tests.bench.visible import at_share
-from tests.support.servers import PROJECT, Database, open_folder
+from tests.support.servers import Database, open_folder
 from tests.support.waiting import wait_until
 
 MAX_FIRST_MILLISECONDS = 150.0
@@ -97,7 +101,8 @@ def _many(bench: Bench) -> Iterator[Row]:
             own(request_all, PLACES)
         pieces = max(1, round(bench.seconds(SECONDS) * PIECES_A_SECOND))
         with _worker(database, folder, pieces) as (pid, file):
-            wait_until(lambda: processes.processor_seconds(pid) > 0)
+            with psycopg.connect(database.admin_url, autocommit=True) as connection:
+                wait_until(lambda: (connection.execute(RUNNING, [GenerateText.queue]).fetchone() or (0,))[0] > 0)
             began, before = time.perf_counter(), processes.processor_seconds(pid)
             wait_until(lambda: len(_answers(file)) == PLACES, processes.PATIENCE)
             used = (processes.processor_seconds(pid) - before) / (time.perf_counter() - began)
@@ -124,26 +129,17 @@ def _worker(database: Database, folder: Path, pieces: int) -> Iterator[tuple[int
         FILE: str(file),
         PIECES: str(pieces),
     }
-    environment = {**os.environ, **ours.environment(database), **settings}
-    process = subprocess.Popen([sys.executable, "-m", __name__], cwd=PROJECT, env=environment)
-    try:
+    with processes.running(__name__, environment={**ours.environment(database), **settings}) as process:
         yield process.pid, file
-    finally:
-        process.kill()
-        process.wait()
 
 
-class SteadyProvider:
+class SteadyProvider(InstantProvider):
     """A provider whose answers come piece by piece. Those that are open are counted."""
 
     def __init__(self, file: Path, pieces: int) -> None:
         self._file = file
         self._pieces = pieces
         self._open = 0
-
-    def open_models(self, model: str) -> list[str]:
-        """Return the model alone."""
-        return [model]
 
     async def answer(self, prompt: Prompt) -> AsyncGenerator[TextPiece | AnswerEnd, None]:
         """Write, and note it."""
@@ -162,16 +158,5 @@ class SteadyProvider:
         yield AnswerEnd("complete", Usage(PROMPT_TOKENS, OUTPUT_TOKENS))
 
 
-@asynccontextmanager
-async def open_steady(*_: object) -> AsyncIterator[SteadyProvider]:
-    """Stand in for `open_provider`."""
-    yield SteadyProvider(Path(os.environ[FILE]), int(os.environ[PIECES]))
-
-
 if __name__ == "__main__":
-    configure_logging("ERROR", "console")
-    with (
-        patch.object(worker, "open_provider", open_steady),
-        patch.object(worker, "open_moderation", open_no_moderation),
-    ):
-        worker.run(Settings.from_variables(os.environ))
+    work_with(SteadyProvider(Path(os.environ[FILE]), int(os.environ[PIECES])))

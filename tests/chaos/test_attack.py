@@ -10,7 +10,7 @@ from tests.chaos.attack import MAX_MEBIBYTES, Outcome
 from tests.chaos.attackers import KINDS, OPEN
 from tests.chaos.ordinary import Measured
 
-QUIET_SECONDS, SECONDS = 8.0, 60.0
+QUIET_SECONDS, SECONDS = 5.0, 40.0
 
 
 @pytest.mark.chaos

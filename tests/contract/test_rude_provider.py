@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from adapters.provider import bounded, openai_provider
+from adapters.provider import bounded
 from adapters.provider.openai_provider import OpenAIProvider
+from adapters.provider.requests import MAX_ANSWER_LENGTH
 from adapters.provider.timeouts import Timeouts
 from application.ports import AnswerCut, KeyRefused, PromptRefused, TextPiece, Unavailable, Usage
 from tests.support.provider import CANARY, answer, prompt
@@ -344,7 +345,7 @@ async def test_an_answer_of_10_megabytes_ends_at_a_million_characters(
 ) -> None:
     rude.script = events(*[chunk("otter " * 16_384)] * 110)
     got = await answer(provider, prompt())
-    assert (len(got.text), got.end.reason, got.end.usage) == (openai_provider.MAX_ANSWER_LENGTH, "length", None)
+    assert (len(got.text), got.end.reason, got.end.usage) == (MAX_ANSWER_LENGTH, "length", None)
     await asyncio.wait_for(rude.connections[0].gone.wait(), 5)
 
 

@@ -20,6 +20,7 @@ from application.ports import Actor, CommandContext
 from domain.content.document import Document
 from domain.generation.generation import Generation
 from domain.generation.placement import Placement, Target
+from domain.generation.urgency import Urgency
 from infra.bootstrap.write_side import load_use_cases, utc_now
 from infra.policies.tables import register_policies
 from tests.chaos import invariants_of_generation
@@ -53,7 +54,7 @@ class Asking:
     ledger: ProviderLedger
     settings: dict[str, str]
 
-    async def ask(self, target: Target = "append") -> UUID:
+    async def ask(self, target: Target = "append", urgency: Urgency = "now") -> UUID:
         """Ask for a text for the document. Returns the id of the generation."""
         wish = RequestGeneration(
             document_id=self.document_id,
@@ -61,6 +62,7 @@ class Asking:
             variables={},
             placement=Placement(target),
             max_output_tokens=500,
+            urgency=urgency,
         )
         return (await self.bus.send(wish, CommandContext(Actor(self.user_id), uuid7()))).answer.id
 

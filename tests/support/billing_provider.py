@@ -9,6 +9,8 @@ Each text is made of the name of its request: what comes twice, or is missing, s
 import argparse
 import asyncio
 import os
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import time
@@ -19,6 +21,7 @@ from zlib import crc32
 import msgspec
 
 from infra.local.servers.process import free_port
+from tests.support.batch_server import BatchServer, Line, result_of
 from tests.support.killable import HOST, KillableServer
 from tests.support.provider_servers import Connection, RudeProvider, chunk, counted, delta, ended
 
@@ -26,6 +29,7 @@ PAUSE_SECONDS = 0.06
 """Between two pieces of a text."""
 MIN_PIECES, MAX_PIECES = 10, 40
 BYTES_OF_A_TOKEN = 4
+BATCH_PATH = re.compile(r"/(files|batches)\b")
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -108,11 +112,16 @@ class BillingProvider:
         self._ledger = ledger
         self._pause = pause
         self._count = 0
+        self.batches = BatchServer(self._write)
+        self.batches.took = self._bill
 
     async def answer(self, connection: Connection) -> None:
         """Answer a request (a script of `RudeProvider`). Moderation refuses nothing, and is not billed."""
         if connection.path.endswith("/moderations"):
             await _judge(connection)
+            return
+        if BATCH_PATH.search(connection.path) is not None:
+            await self.batches.answer(connection)
             return
         request_id = connection.headers["x-client-request-id"]
         used = -(-len(msgspec.json.encode(connection.body)) // BYTES_OF_A_TOKEN)
@@ -135,6 +144,25 @@ class BillingProvider:
             self._ledger.add(Ended(number=number, output_tokens=written, is_whole=is_whole))
         for event in _chat_end(used, written) if is_chat else _responses_end(used, written):
             await connection.event(event)
+
+    def _bill(self, lines: Sequence[Line]) -> None:
+        """Bill the texts of a batch that begins: all are written."""
+        for line in lines:
+            self._count += 1
+            number, name = f"{os.getpid()}.{self._count}", line["custom_id"]
+            used, written = _tokens(line), len(pieces_of(name))
+            model = line["body"]["model"]
+            self._ledger.add(Asked(number=number, request_id=name, at=time(), model=model, input_tokens=used))
+            self._ledger.add(Ended(number=number, output_tokens=written, is_whole=True))
+
+    def _write(self, line: Line) -> Line:
+        """Return the text of a line of a batch."""
+        pieces = pieces_of(line["custom_id"])
+        return result_of(line, "".join(pieces), _tokens(line), len(pieces))
+
+
+def _tokens(line: Line) -> int:
+    return -(-len(msgspec.json.encode(line["body"])) // BYTES_OF_A_TOKEN)
 
 
 async def _judge(connection: Connection) -> None:

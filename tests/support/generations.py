@@ -9,8 +9,8 @@ from uuid import UUID
 from application.ports import AnswerEnd, AttemptText, Message, Model, Prompt, TextPiece, UnknownModel, Usage
 
 MODELS = {
-    "swift": Model("swift", 1_000_000, 2_000_000, 20_000, 4_000, ("temperature",), ("thrifty",)),
-    "thrifty": Model("thrifty", 100_000, 200_000, 20_000, 4_000, ("temperature",), ()),
+    "swift": Model("swift", 1_000_000, 2_000_000, 20_000, 4_000, ("temperature",), ("thrifty",), 500_000, 1_000_000),
+    "thrifty": Model("thrifty", 100_000, 200_000, 20_000, 4_000, ("temperature",), (), 50_000, 100_000),
     "small": Model("small", 100_000, 200_000, 1_000, 200, (), ()),
 }
 

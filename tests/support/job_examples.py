@@ -20,6 +20,8 @@ from application.billing.notices import TellOfBudget
 from application.bus import Bus
 from application.content.kept_document import ArchiveUnchangedDocuments, EraseTrashedDocuments
 from application.content.ownership_jobs import DocumentOfferMail
+from application.generation.batch_following import LOST_AFTER, FollowBatches
+from application.generation.batching import SubmitBatches
 from application.generation.generation_jobs import ExpireGenerations
 from application.generation.notices import TellOfFailure
 from application.generation.queueing import GenerateText
@@ -32,6 +34,7 @@ from application.notices import NoticeMail
 from application.ports import Actor, CommandContext
 from application.privacy.account_deadlines import MeetAccountDeadlines
 from application.privacy.erasure_list import FinishErasure, ListErasure
+from application.privacy.forget_mails import ForgetMails
 from application.privacy.hold_mails import HoldMail
 from application.privacy.resuming import ResumeErasure
 from application.privacy.unverified_users import EraseUnverifiedUsers
@@ -50,6 +53,7 @@ from domain.generation.losing import expire
 from domain.generation.placement import Placement
 from domain.generation.pricing import TokenPrice
 from domain.generation.requesting import ModelChoice, Quote, Wish, request
+from domain.generation.urgency import Urgency
 from domain.identity.suspension import DELETION_GRACE, remind_of_deletion, request_deletion
 from domain.identity.user import User
 from domain.kernel import Party, Root
@@ -204,6 +208,12 @@ def delete_long_ago(scene: Scene) -> None:
     wait_until(lambda: bool(rows(scene.database.admin_url, "SELECT FROM read.account_deadline")))
 
 
+def keep_mail(scene: Scene) -> None:
+    """Keep a mail to a user as a file."""
+    (scene.folder / "mail").mkdir()
+    (scene.folder / "mail" / f"now-verify.{USER_ID.hex}.1.eml").touch()
+
+
 def lift_hold(scene: Scene) -> None:
     """Lift a legal hold on an account that was to be erased until yesterday."""
     delete_long_ago(scene)
@@ -271,7 +281,7 @@ def enqueued(wanted: Job, job: Job) -> Callable[[Scene], Sequence[str]]:
 
 def mailed(scene: Scene) -> Sequence[str]:
     """The left parts of the Message-IDs of all mails, which are files."""
-    return [file.stem.partition("-")[2] for file in (scene.folder / "mail").glob("*.eml")]
+    return [file.stem.partition("-")[2].rpartition(".")[0] for file in (scene.folder / "mail").glob("*.eml")]
 
 
 def found_and_invite(scene: Scene, now: datetime) -> None:
@@ -338,13 +348,13 @@ def ask_for_text(scene: Scene) -> None:
     append(scene, *text_request(utc_now()))
 
 
-def text_request(now: datetime) -> tuple[Document, Generation, Budget]:
+def text_request(now: datetime, urgency: Urgency = "now") -> tuple[Document, Generation, Budget]:
     """A request of a text for a document."""
     asker = Actor(USER_ID)
     document = Document.create(id=UUID(int=0xD0C), owner_id=USER_ID, title="River", content="Otters.", now=now)
     model = ModelChoice(Catalogue.read().default.name, TokenPrice(1, 1), 10_000, 1_000, takes_temperature=True)
     quote = Quote("", 100, month_of(now))
-    wish = Wish("Describe it.", {}, Placement(), 100)
+    wish = Wish("Describe it.", {}, Placement(), 100, urgency=urgency)
     generation = request(document, wish, model, quote, id=GENERATION_ID, by=asker, now=now)
     budget = Budget.open(payer=generation.payer, month=generation.month, now=now)
     budget.reserve(generation.id, tokens=200, micros=1, allowance=ALLOWANCES["free"], now=now)
@@ -372,6 +382,25 @@ def ask_long_ago(scene: Scene) -> None:
     start_projector(scene, "generation")
     append(scene, *text_request(utc_now() - 2 * WAITING_TIME))
     wait_until(lambda: bool(rows(scene.database.admin_url, "SELECT FROM read.generation")))
+
+
+def ask_for_batch(scene: Scene) -> None:
+    """Ask for a text that a batch is to write, beside a projector, which says what waits."""
+    start_projector(scene, "generation")
+    append(scene, *text_request(utc_now(), "batch"))
+    wait_until(lambda: bool(rows(scene.database.admin_url, "SELECT FROM read.generation")))
+
+
+def lose_batch(scene: Scene) -> None:
+    """Start a batch that its worker has not sent, beside a projector."""
+    start_projector(scene, "generation")
+    long_ago = utc_now() - 2 * LOST_AFTER
+    document, generation, budget = text_request(long_ago, "batch")
+    generation.start_attempt(
+        document, prompt_tokens=100, obstacle=None, by=Actor(USER_ID), now=long_ago, batch_id=UUID(int=0xBA7C)
+    )
+    append(scene, document, generation, budget)
+    wait_until(lambda: bool(rows(scene.database.admin_url, "SELECT FROM read.generation WHERE in_batch")))
 
 
 GENERATION_ID = UUID(int=0x6E)
@@ -402,6 +431,7 @@ DOMAIN_MAIL = DomainMail(team_id=TEAM_ID, version=3)
 HOLD_MAIL = HoldMail(
     template="deletion_held", record_id=ErasureRecord.id_of(USER_ID), stream_id=ErasureRecord.id_of(USER_ID), version=2
 )
+FORGET = ForgetMails(subject_id=USER_ID)
 RESUME = ResumeErasure(record_id=ErasureRecord.id_of(USER_ID), version=3)
 LIST = ListErasure(stream_kind="user", stream_id=USER_ID, erased_at=utc_now())
 FINISH = FinishErasure(stream_kind="user", stream_id=USER_ID)
@@ -451,6 +481,8 @@ EXAMPLES: Mapping[type[Job], JobExample] = {
         JobExample(PurgePartialTexts(), insert(OLD_PIECE), gone("SELECT FROM partial_texts", PurgePartialTexts())),
         JobExample(GENERATE, ask_for_text, happened("generation.answered", GENERATE)),
         JobExample(ExpireGenerations(), ask_long_ago, happened("generation.given_up", ExpireGenerations())),
+        JobExample(SubmitBatches(), ask_for_batch, happened("generation.attempt_started", SubmitBatches())),
+        JobExample(FollowBatches(), lose_batch, happened("generation.attempt_ended", FollowBatches())),
         JobExample(USED_UP, lambda _: None, happened("budget.notice_reached", USED_UP)),
         JobExample(OPEN, lambda _: None, happened("user.registered", OPEN)),
         JobExample(FIND, open_unverified, happened("user.password_reset_requested", FIND)),
@@ -499,6 +531,11 @@ EXAMPLES: Mapping[type[Job], JobExample] = {
             LIST,
             lambda _: None,
             lambda scene: [LIST.effect_key for _ in (scene.folder / "files").glob(f"*/{LIST.effect_key}")],
+        ),
+        JobExample(
+            FORGET,
+            keep_mail,
+            lambda scene: [] if [*(scene.folder / "mail").glob("*.eml")] else [FORGET.effect_key],
         ),
         JobExample(FINISH, open_beside_a_projector, happened("user.erased", FINISH)),
         JobExample(RESUME, lift_hold, happened("user.erased", RESUME)),

@@ -6,7 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from application.ports import RecordedEvent
-from projections.kernel import CacheSpec, Change, ReadModel, Row, Table
+from projections.kernel import CacheSpec, Change, PersonalData, ReadModel, Row, Table
 from tests.support.note import Note
 
 BY_ID = "SELECT id, text, lines FROM read.notes WHERE id = ANY(%s)"
@@ -26,6 +26,7 @@ class Notes(ReadModel):
 
     version = 1
     roots = (Note,)
+    personal = PersonalData("what a test writes", "with the database of the test")
     table = Table(
         "notes",
         key={"id": "uuid"},

@@ -1,6 +1,7 @@
 """Finds words of people wherever data is kept: in every table, in every key of Redis, in files."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import psycopg
 import redis
@@ -38,10 +39,26 @@ def columns_with(url: str, word: str) -> Iterator[tuple[str, str]]:
                     yield name, column
 
 
+READERS: dict[bytes | str, Callable[[redis.Redis, bytes], Any]] = {
+    b"string": lambda client, key: client.get(key),
+    b"hash": lambda client, key: client.hgetall(key),
+    b"list": lambda client, key: client.lrange(key, 0, -1),
+    b"set": lambda client, key: client.smembers(key),
+    b"zset": lambda client, key: client.zrange(key, 0, -1),
+    b"stream": lambda client, key: client.xrange(key),
+}
+"""How all of a key's value is read, by its type. Another type, such as that of a module, is an error."""
+
+
 def redis_keys(url: str) -> dict[str, bytes]:
-    """Every key in Redis with its value. All are strings."""
+    """Every key in Redis with its value: a string as it is, others as Python shows them."""
     with redis.Redis.from_url(redis_admin(url)) as client:
-        return {key.decode(): client.get(key) or b"" for key in client.scan_iter("*")}
+        return {key.decode(): _value_of(client, key) for key in client.scan_iter("*")}
+
+
+def _value_of(client: redis.Redis, key: bytes) -> bytes:
+    value = READERS[client.type(key)](client, key)
+    return value if isinstance(value, bytes) else str(value).encode()
 
 
 def register_entry(key: str) -> str:

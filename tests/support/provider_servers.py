@@ -59,12 +59,14 @@ RudeScript = Callable[["Connection"], Awaitable[None]]
 
 @dataclass
 class Connection:
-    """A request at the rude server. `gone`: set when the client has disconnected."""
+    """A request at the rude server. `gone`: set when the client has disconnected. `body`: of JSON; else `content`."""
 
     writer: asyncio.StreamWriter
     path: str
     headers: Mapping[str, str]
     body: Mapping[str, Any]
+    method: str = "POST"
+    content: bytes = b""
     gone: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def send(self, data: bytes) -> None:
@@ -111,8 +113,10 @@ class RudeProvider:
         """Answer one request."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
-        body = await reader.readexactly(int(headers.get("content-length", 0)))
-        connection = Connection(writer, head[0].split()[1], headers, json.loads(body or b"{}"))
+        content = await reader.readexactly(int(headers.get("content-length", 0)))
+        is_json = content and headers.get("content-type") == "application/json"
+        method, path, _ = head[0].split()
+        connection = Connection(writer, path, headers, json.loads(content) if is_json else {}, method, content)
         self.connections.append(connection)
         script = asyncio.ensure_future(self.script(connection))
         gone = asyncio.ensure_future(reader.read())

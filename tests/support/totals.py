@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from application.ports import RecordedEvent
-from projections.kernel import Change, ReadModel, Totals, moment_of
+from projections.kernel import Change, PersonalData, ReadModel, Totals, moment_of
 from tests.support.note import Note
 from tests.support.stores import rows
 
@@ -16,6 +16,7 @@ class LineTotals(ReadModel):
 
     version = 1
     roots = (Note,)
+    personal = PersonalData("what a test writes", "with the database of the test")
     table = Totals(
         "line_totals",
         key={"line": "text", "day": "date"},

@@ -17,6 +17,7 @@ from application.identity.sessions import LogIn
 from application.known_roots import KnownRoots
 from application.policies.end_sessions import end_sessions
 from application.policies.follow_plans import follow_plans
+from application.policies.forget_mails import forget_mails
 from application.policies.resume_erasures import resume_erasures
 from application.policies.send_account_mails import send_account_mails
 from application.policies.send_document_offers import send_document_offers
@@ -64,6 +65,7 @@ PLAYED = [
         send_account_mails,
         end_sessions,
         follow_plans,
+        forget_mails,
         resume_erasures,
         send_invitations,
         send_document_offers,
@@ -110,12 +112,16 @@ class MailBox:
 
     def __init__(self) -> None:
         self.mails: list[Mail] = []
+        self.forgotten: list[UUID] = []
         self.code: int | None = None
 
     async def send(self, mail: Mail) -> None:
         if self.code is not None:
             raise MailRefused(self.code)
         self.mails.append(mail)
+
+    async def forget(self, subject_id: UUID) -> None:
+        self.forgotten.append(subject_id)
 
 
 class CommandRunner:
@@ -204,6 +210,7 @@ class CommandRunner:
     def performer_ports(self) -> dict[str, object]:
         """The ports of performers."""
         own = {"events": self.store, "mailer": self.mail_box, "send": self._send_as_system}
+        own["kept_mails"] = self.mail_box
         own |= {"send_as_user": self._send_as_user, "provider": self.provider, "partial_texts": self.partial_texts}
         own["moderation"] = self.moderation
         return {**self.ports, **own}

@@ -8,10 +8,13 @@ jobs again at once.
 import os
 import signal
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from adapters.provider.openai_batches import OpenAIBatches
 from adapters.provider.openai_provider import OpenAIProvider
+from application.generation import batch_following, batching
 from application.jobs import Retries
 from infra.bootstrap.worker import UserSender
 from infra.cli.main import main
@@ -23,6 +26,9 @@ from tests.support.forks import ForkedProgram
 
 KILL_AT_JOB = "KILL_AT_JOB"
 KILL_AT_STEP = "KILL_AT_STEP"
+BATCH_STEPS = ("StartAttempt", "upload", "begin", "results", "RecordAnswer", "clear")
+"""What a worker does for a batch: it starts its attempts, sends its file, lets it begin, reads its results, records
+them, and deletes its files."""
 STEPS = ("StartAttempt", "ask", "append", "RecordAnswer", "remove")
 """What a worker does for a generation: it starts an attempt, asks the provider, keeps pieces, records the answer, and
 removes the pieces."""
@@ -70,11 +76,13 @@ def run() -> None:
     for owner, method in (
         (UserSender, "__call__"),
         (OpenAIProvider, "_ask"),
+        *((OpenAIBatches, method) for method in ("upload", "begin", "results", "clear")),
         (PostgresPartialTexts, "append"),
         (PostgresPartialTexts, "remove"),
     ):
         die_at(step, owner, method)
     retry.next_delay = at_once
+    batching.SUBMIT_TIME, batch_following.LOST_AFTER = timedelta(seconds=2), timedelta(seconds=4)
     heartbeats.HEARTBEAT_SECONDS = 0.2
     stalled.LOOK_SECONDS, stalled.STALL_SECONDS, stalled.MAX_GAP_SECONDS = 0.1, 2.0, 10.0
     main()

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rich.table import Table
 from typer.testing import CliRunner
 
+from application.ports import EventFilter
 from domain.content.document import Document
 from infra.cli import events, main
 from infra.cli.terminal import Terminal
@@ -43,11 +44,17 @@ class _Feed:
         return self._events[first - 1 : last]
 
 
+class _NoRecord:
+    """Records nothing."""
+
+    async def record_page(self, command: str, wanted: EventFilter, after: int, number: int) -> None: ...
+
+
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> None:
     @asynccontextmanager
-    async def feed() -> AsyncIterator[_Feed]:
-        yield _Feed()
+    async def feed(unseal: bool, by: str | None) -> AsyncIterator[tuple[_Feed, _NoRecord]]:
+        yield _Feed(), _NoRecord()
 
     monkeypatch.setattr(events, "_feed", feed)
 

@@ -3,7 +3,7 @@
 `AuditedRead` is the only way by which a route with the scope of auditors reads anything; a test looks at all of them.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
@@ -16,20 +16,13 @@ from adapters.http.api.lists import AnyPage, ListQuery, ListReader, LogQuery
 from adapters.http.api.responses import Answer
 from application.audit_reads import RecordAuditRead
 from application.ports import AuditTrail, EventStore
+from application.travel.subjects import Subjects
 
 V = TypeVar("V")
 P = ParamSpec("P")
 
 PAGING = ("cursor", "limit")
 """Parameters of queries that say nothing about what is asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Subjects:
-    """The users and teams whose data an answer shows."""
-
-    user_ids: Collection[UUID] = ()
-    team_ids: Collection[UUID] = ()
 
 
 def no_more(_: Any) -> Subjects:
@@ -49,7 +42,7 @@ class Question:
     topic: str | None = None
     aggregate_id: UUID | None = None
     filters: Mapping[str, object] = field(default_factory=dict)
-    subjects: Subjects = Subjects()
+    subjects: Subjects = field(default_factory=Subjects)
     found_in: Callable[[Any], Subjects] = no_more
 
 

@@ -5,6 +5,7 @@ the bucket with the least left.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Literal
 
 from adapters.client_network import client_network, range_of
@@ -77,12 +78,18 @@ def headers_of(states: Sequence[BucketState]) -> list[HttpHeader]:
     tightest = left[0] if len(left) == 1 else min(left, key=lambda each: each[:2])
     remaining, _, quota, reset = tightest
     return [
-        (b"ratelimit-policy", ", ".join([f'"{q.name}";q={q.count};w={q.seconds}' for _, _, q, _ in left]).encode()),
+        (b"ratelimit-policy", b", ".join([_policy(q.name, q.count, q.seconds) for _, _, q, _ in left])),
         (b"ratelimit", ", ".join([f'"{q.name}";r={n};t={seconds}' for n, _, q, seconds in left]).encode()),
         (b"x-ratelimit-limit", b"%d" % quota.count),
         (b"x-ratelimit-remaining", b"%d" % remaining),
         (b"x-ratelimit-reset", b"%d" % reset),
     ]
+
+
+@lru_cache
+def _policy(name: str, count: int, seconds: int) -> bytes:
+    """Return a quota as headers show it: one of few, with each response."""
+    return f'"{name}";q={count};w={seconds}'.encode()
 
 
 def words_of(decision: Decision) -> str:

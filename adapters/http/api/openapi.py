@@ -11,7 +11,7 @@ from adapters.http.api.cookies import ACCESS_COOKIE
 from adapters.http.api.deprecation import Deprecation
 from adapters.http.api.examples import EXAMPLE_ID, SchemaObject, example_of
 from adapters.http.api.limits import LimitName
-from adapters.http.api.problems import MEDIA_TYPE, Problem, type_of
+from adapters.http.api.problems import MEDIA_TYPE, Problem, title_of, type_of
 from adapters.http.api.responses import Answer
 from adapters.http.api.routing import DEPRECATION, LIMITS, ApiRoute
 from domain.access import Action
@@ -320,7 +320,7 @@ def _problem(status: int, code: str, description: str) -> SchemaObject:
     names = ["X-Request-Id", *PROBLEM_HEADERS.get(status, ())]
     example = {
         "type": type_of(code),
-        "title": code.replace("_", " ").capitalize(),
+        "title": title_of(code),
         "status": status,
         "code": code,
         "detail": description,

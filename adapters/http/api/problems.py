@@ -30,6 +30,8 @@ from domain.kernel import Conflict, Forbidden, Invalid, NotFound, Refusal
 
 MEDIA_TYPE = "application/problem+json"
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="palimpsest"'}
+ABBREVIATIONS = {"csrf": "CSRF", "json": "JSON"}
+"""Words of codes that a title writes in capitals."""
 MAX_FAULTS = 20
 MAX_POINTER_LENGTH = 200
 
@@ -255,9 +257,14 @@ def answer(
     errors: Sequence[Fault] = (),
 ) -> Response:
     """Return a response with a problem."""
-    title = code.replace("_", " ").capitalize()
-    problem = Problem(type_of(code), title, status, code, detail, request_id, list(errors))
+    problem = Problem(type_of(code), title_of(code), status, code, detail, request_id, list(errors))
     return Response(msgspec.json.encode(problem), status, headers, MEDIA_TYPE)
+
+
+def title_of(code: str) -> str:
+    """Return the title of the errors with a code: its words, with a capital at the begin."""
+    words = " ".join(ABBREVIATIONS.get(word, word) for word in code.split("_"))
+    return words[:1].upper() + words[1:]
 
 
 def type_of(code: str) -> str:

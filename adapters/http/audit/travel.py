@@ -1,6 +1,5 @@
 """HTTP for auditors: any aggregate at any point, events by what they say, and what a request caused."""
 
-from collections.abc import Iterable
 from typing import Annotated
 from uuid import UUID
 
@@ -8,7 +7,7 @@ from fastapi import Path, Query
 from pydantic import Field
 from starlette.responses import Response
 
-from adapters.http.api.audited import AuditedRead, Question, Subjects
+from adapters.http.api.audited import AuditedRead, Question
 from adapters.http.api.openapi import FRESH_UNLESS_KNOWN, operation
 from adapters.http.api.responses import Answer
 from adapters.http.api.routers import Router
@@ -16,6 +15,7 @@ from adapters.http.api.schemas import Moment, PageQuery, QueryParameters
 from application.ports import EventFilter, Point
 from application.travel.causes import CauseTree, caused_by
 from application.travel.points import MAX_POINT_LENGTH, point_of
+from application.travel.subjects import Subjects, concerned, in_difference, in_state
 from application.travel.views import DifferenceView, EventView, StateView, difference_of, state_at
 from domain.access import AUDIT
 from projections.audit.logged_events import logged_events
@@ -83,36 +83,6 @@ class EventsQuery(PageQuery):
         """What is recorded: also about whom it asks, who may not be in the answer."""
         about = Subjects([] if self.actor is None else [self.actor])
         return Question("audit_events", self.topic, self.aggregate_id, self.model_dump(), about, found_in=in_page)
-
-
-def concerned(events: Iterable[EventView]) -> Subjects:
-    """Return the users and teams that events are about: payers, actors, and users and teams themselves."""
-    users, teams = set[UUID](), set[UUID]()
-    for event in events:
-        users |= {each for each in (event.actor_id, event.on_behalf_of) if each is not None}
-        for kind, id in ((event.tenant_kind, event.tenant_id), (event.topic, event.aggregate_id)):
-            if id is not None:
-                users |= {id} if kind == "user" else set()
-                teams |= {id} if kind == "team" else set()
-    return Subjects(users, teams)
-
-
-def in_state(view: StateView | None) -> Subjects:
-    """Return whom a state is about: also its owner, who may be another than the one of its first event."""
-    if view is None:
-        return Subjects()
-    found = concerned([view.event])
-    match view.state.get("owner_kind"), view.state.get("owner_id"):
-        case "user", owner_id:
-            return Subjects({*found.user_ids, UUID(str(owner_id))}, found.team_ids)
-        case "team", owner_id:
-            return Subjects(found.user_ids, {*found.team_ids, UUID(str(owner_id))})
-    return found
-
-
-def in_difference(view: DifferenceView | None) -> Subjects:
-    """Return whom a difference is about."""
-    return concerned([] if view is None else [view.before, view.after])
 
 
 def in_page(page: Page[EventView]) -> Subjects:

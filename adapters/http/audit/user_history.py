@@ -6,10 +6,11 @@ from uuid import UUID
 from fastapi import Query
 from starlette.responses import Response
 
-from adapters.http.api.audited import AuditedRead, Question, Subjects
+from adapters.http.api.audited import AuditedRead, Question
 from adapters.http.api.openapi import listing
 from adapters.http.api.routers import Router, Tag
 from adapters.http.api.schemas import HistoryQuery
+from application.travel.subjects import Subjects
 from domain.access import AUDIT
 from projections.history import HistoryEntry
 from projections.identity.history import audited_history

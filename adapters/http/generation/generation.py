@@ -33,6 +33,7 @@ from domain.generation.generation import GENERATION, Status
 from domain.generation.placement import Placement, Target
 from domain.generation.requesting import MAX_TEMPERATURE, MAX_VARIABLES, MAX_VARIANTS, PROMPT_LENGTH, VARIABLE_LENGTH
 from domain.generation.sources import MAX_SOURCES, SourceDocument
+from domain.generation.urgency import Urgency
 from projections.generation.generation import GeneratedPassage, GenerationSummary, generated_passages, generations
 from projections.page import Page
 
@@ -75,6 +76,7 @@ class TextRequest(Body):
     """What to ask a model for. `variables`: values by name; the prompt names them as `{{name}}`.
 
     `variants`: the number of texts to choose from; of several, all are drafts. `sources`: documents to draw on.
+    `urgency`: `batch` is a text for less money that comes within 50 hours, mostly within a day.
     """
 
     MAX_BYTES: ClassVar[int] = (
@@ -91,6 +93,7 @@ class TextRequest(Body):
     temperature: Annotated[float | None, Field(ge=0, le=MAX_TEMPERATURE)] = None
     variants: Annotated[int, Field(ge=1, le=MAX_VARIANTS)] = 1
     sources: Annotated[list[TextSource], Field(max_length=MAX_SOURCES, examples=[[]])] = Field(default_factory=list)
+    urgency: Urgency = "now"
 
     def command(self, document_id: UUID) -> RequestGeneration:
         """Return the command that asks for the text."""
@@ -104,6 +107,7 @@ class TextRequest(Body):
             temperature=self.temperature,
             variants=self.variants,
             sources=[SourceDocument(each.document_id, each.version) for each in self.sources],
+            urgency=self.urgency,
         )
 
 
@@ -151,7 +155,8 @@ async def request_generation(document_id: UUID, body: TextRequest, send: Send) -
     What it may cost at most is reserved in the month's budget: of the team that owns the document, or else the
     caller's. `Location` shows how it goes. The text is written into the document as one save; if the document changes
     meanwhile, and a place in it was named, the text is kept as a draft. So are several `variants`, each of which counts
-    as one request.
+    as one request. With the urgency `batch` the prices are those of batches, and `latest_at` says when the text is
+    there at the latest, or given up.
     """
     await send.charge(limit="generation", cost=body.variants - 1)
     return await send(body.command(document_id), at="/v1/generations/{}", complete=_placed(send))

@@ -26,7 +26,7 @@ from adapters.http.api.schemas import QueryParameters
 from adapters.realtime.sse import HEARTBEAT_SECONDS, MAX_WAIT_SECONDS, MEDIA_TYPE, EventStream, Subscriber
 from application.generation.watching import GenerationReader
 from application.ports import Unavailable
-from domain.generation.generation import GENERATION, Generation
+from domain.generation.generation import GENERATION, BatchState, Generation
 from domain.kernel import NotFound
 
 router = Router("/v1", tag="generations")
@@ -69,7 +69,7 @@ EVENT = {
             "pattern": r"^[0-9]+-[0-9]+(\.[0-9]+)*$",
             "description": "Attempt, and characters so far; of each variant, with dots between.",
         },
-        "event": {"type": "string", "enum": ["attempt", "text", "withdrawn", "end"]},
+        "event": {"type": "string", "enum": ["batch", "attempt", "text", "withdrawn", "end"]},
         "data": {"type": "string", "contentMediaType": "application/json"},
     },
 }
@@ -93,6 +93,8 @@ class Watcher:
         self._reader = GenerationReader(deps.history, deps.partial_texts, deps.queue, self._subscriber.identity.actor)
         self._signals = deps.text_signals
         self._generation: Generation | None = None
+        self._batch: BatchState | None = None
+        """What the client knows of the batch."""
         self._state_until = 0.0
         """The time of the event loop until which the state is not read again while there is text."""
 
@@ -159,9 +161,12 @@ class Watcher:
     async def _news(self, generation: Generation, place: StreamPlace) -> tuple[bytes, StreamPlace]:
         """Return what the client has not seen of a generation, and where it is then."""
         block = b""
+        if generation.batch is not None and generation.batch != self._batch:
+            self._batch = generation.batch
+            block = _event("batch", place, _batch_of(generation))
         if generation.attempt != place[0]:
             place = (generation.attempt, (0,) * generation.variants)
-            block = _event("attempt", place, {"attempt": generation.attempt, "provisional": True})
+            block += _event("attempt", place, {"attempt": generation.attempt, "provisional": True})
         attempt, offsets = place
         texts = await self._reader.texts(generation, attempt, offsets)
         for number, text in enumerate(texts):
@@ -194,6 +199,10 @@ def _withdrawn(generation: Generation, place: StreamPlace) -> bytes:
     return b"".join(_event("withdrawn", place, {"variant": n, "refused": refused}) for n, refused in seen.items())
 
 
+def _batch_of(generation: Generation) -> dict[str, object]:
+    return {name: getattr(generation, name) for name in ("status", "batch", "latest_at")}
+
+
 def _end_of(generation: Generation) -> dict[str, object]:
     names = "status result draft_reason failure refused categories explanation ending revision start end cost_micros"
     return {name: getattr(generation, name) for name in names.split()}
@@ -215,7 +224,8 @@ async def watch_generation(generation_id: UUID, query: Annotated[WatchQuery, Que
 
     `attempt` announces that the text begins again, `text` has the next characters of a variant, `end` the outcome.
     Until then a text is provisional: moderation judges it when it is complete. `withdrawn` names a variant that is
-    refused, or has failed: remove what came of it. A client that reconnects with the last `id`, to any server, gets
-    each character of an attempt once.
+    refused, or has failed: remove what came of it. `batch` says whether a text that is for one waits for it or is in
+    it, and when it is there at the latest. A client that reconnects with the last `id`, to any server, gets each
+    character of an attempt once.
     """
     return await watch.follow(generation_id, query)

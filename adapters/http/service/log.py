@@ -73,6 +73,9 @@ async def get_checkpoint(read: PublicRead) -> Answer:
     """Get the last checkpoint. It is signed, and names the number of events and the root of the tree over them (C2SP
     tlog-checkpoint).
 
+    Where the log has witnesses, their cosignatures follow (C2SP tlog-cosignature): of the checkpoints of the last
+    minute you get the one that most of them have cosigned.
+
     Tiles are at `/v1/log/tile/`, with the paths of C2SP tlog-tiles. Bundles of entries are not public.
     """
     note = await read.log.checkpoint()

@@ -14,11 +14,16 @@ router = Router("/v1/models", tag=Tag("models", "Models that write text, with th
 
 @dataclass(frozen=True)
 class ModelView:
-    """A model. Prices are in micro-dollars for a million tokens. `fallbacks` answer while it cannot."""
+    """A model. Prices are in micro-dollars for a million tokens. `fallbacks` answer while it cannot.
+
+    `batch_input_price`, `batch_output_price`: of requests with the urgency `batch`; null: the model takes none.
+    """
 
     name: str
     input_price: int
     output_price: int
+    batch_input_price: int | None
+    batch_output_price: int | None
     context_window: int
     max_output_tokens: int
     capabilities: list[str]
@@ -54,6 +59,8 @@ def _view(model: Model) -> ModelView:
         name=model.name,
         input_price=model.input_price,
         output_price=model.output_price,
+        batch_input_price=model.batch_input_price,
+        batch_output_price=model.batch_output_price,
         context_window=model.context_window,
         max_output_tokens=model.max_output_tokens,
         capabilities=[*model.capabilities],

@@ -154,7 +154,7 @@ class _Rebuild:
     async def _start_over(self) -> None:
         async with self._connection.transaction():
             await drop(self._connection, self._next.name)
-            await create(self._connection, self._next.statements, self._model.version)
+            await create(self._connection, self._next.statements, self._model)
 
     async def _goal(self) -> int:
         """The position of the live table, so that both can be compared; the end of the log if they cannot."""

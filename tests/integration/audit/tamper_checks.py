@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from infra.audit import surplus, unsealing, verification
+from infra.audit import cosigned_history, surplus, unsealing, verification
 from infra.audit.notes import LogCheckpoint
 from infra.audit.tables import SignedCheckpoint
 from infra.store.audit_leaf import NoLeaf, leaf
@@ -47,6 +47,8 @@ CHECKS = {
     "tiles of the tree": Switch(surplus, "_require_tiles_of_tree"),
     "edges of the tree": Switch(surplus, "_require_edges_of_tree"),
     "chain": Switch(surplus, "_require_chain"),
+    "cosigned checkpoint": Switch(cosigned_history, "_require_checkpoint"),
+    "cosignature": Switch(cosigned_history, "_require_cosignature"),
     "opened": Switch(unsealing, "require_opened"),
 }
 """All checks, by name."""

@@ -8,12 +8,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 from uuid import UUID
 
+from infra.audit.cosigned_rows import ADD
 from infra.sealing.store_keys import StoreKeys
 from infra.store.event_bytes import CONTENT_AT, frame_of, stamped
+from tests.support.given import NOW
 from tests.support.note import Note
-from tests.support.sealing import empty_tree, execute, fill, seal
+from tests.support.sealing import empty_tree, execute, fill, last_note, seal
 from tests.support.servers import Database
 from tests.support.stores import CALL, STAMPS, open_store, rows
+from tests.support.witness_server import WitnessServer
 
 SEALED = (1, 100, 256, 400, 700)
 """The filled log grows to these sizes, and is sealed at each."""
@@ -96,6 +99,23 @@ def seal_changed(database: Database) -> None:
     """Change an event, and sign everything again."""
     execute(database, "UPDATE stored_events SET state = 'x'::bytea WHERE notification_id = 300")
     seal_again(database)
+
+
+def cosign(database: Database, size: int) -> None:
+    """Have a witness cosign the last checkpoint, and keep that as one of this size."""
+    witness = WitnessServer()
+    execute(database, ADD, size, str(witness.key), witness.line(last_note(database)), NOW)
+
+
+def seal_changed_after_cosigning(database: Database) -> None:
+    """Change an event, and sign everything again, after a witness has cosigned it."""
+    cosign(database, 700)
+    seal_changed(database)
+
+
+def move_cosignature(database: Database) -> None:
+    """Say that a witness has cosigned another checkpoint."""
+    cosign(database, 400)
 
 
 def restore_backup(database: Database) -> None:
@@ -373,6 +393,15 @@ DRILLS = {
     ),
     "all is signed again with the stolen key of the log": Drill(
         seal_changed, 1, "checkpoint of 700 events signs", options=KEPT, checks=("root",)
+    ),
+    "a witness has cosigned what is signed again": Drill(
+        seal_changed_after_cosigning,
+        1,
+        "cosigned 700 events, and there is no such",
+        checks=("cosigned checkpoint", "cosignature"),
+    ),
+    "a cosignature is of another checkpoint": Drill(
+        move_cosignature, 1, "does not fit the checkpoint of 400 events", checks=("cosignature",)
     ),
     "a backup is restored": Drill(
         restore_backup,

@@ -13,12 +13,14 @@ import pytest
 
 from domain.identity.user import User
 from infra.audit import check_proof
+from infra.audit.cosigned_rows import ADD
 from infra.sealing.key_ring import KeyKind, KeyRing
 from tests.support.given import NOW
 from tests.support.roles import environment
 from tests.support.sealing import SIGNER, empty_tree, execute, fill, last_note, seal
 from tests.support.servers import PROJECT, Database
 from tests.support.stores import CALL, KEY_RING, open_store, rows
+from tests.support.witness_server import WitnessServer
 
 Palimpsest = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -97,6 +99,29 @@ def test_what_is_not_sealed_cannot_be_proved(palimpsest: Palimpsest, database: D
     assert "cannot be proved" in palimpsest("prove", "7", code=1).stderr
     execute(database, "UPDATE log_checkpoints SET note = 'nothing'")
     assert "cannot be proved: the last checkpoint is damaged" in palimpsest("prove", "7", code=1).stderr
+
+
+def test_proof_export_and_store_are_checked_with_the_witnesses_that_the_auditor_trusts(
+    palimpsest: Palimpsest, database: Database, tmp_path: Path
+) -> None:
+    one, two = WitnessServer("one.example"), WitnessServer("two.example")
+    execute(database, ADD, 300, str(one.key), one.line(last_note(database)), NOW)
+    asked = ["--witness", str(one.key), "--witness", str(two.key), "--quorum"]
+    said = "one.example has cosigned the checkpoint of 300 events, at 2026-11-30T12:05:00+00:00."
+    proof, export = tmp_path / "123.tlog-proof", tmp_path / "export"
+    proof.write_text(palimpsest("prove", "123", *asked, "1").stdout)
+    palimpsest("export", str(export), *asked, "1")
+    for file in (proof, export):
+        assert said in offline(tmp_path, str(SIGNER.key), str(file), *asked, "1")
+        assert "1 of your witnesses" in offline(tmp_path, str(SIGNER.key), str(file), *asked, "2", code=1)
+    verified = palimpsest("verify", *asked, "1").stdout
+    assert "1 cosignatures of witnesses are of these checkpoints.\n" in verified
+    assert "one.example has cosigned the first 300 events, at 2026-11-30T12:05:00+00:00.\n" in verified
+    refused = [
+        palimpsest(*words, *asked, "2", code=1) for words in (["prove", "1"], ["export", str(export)], ["verify"])
+    ]
+    words = "2 of 2 witnesses have cosigned no checkpoint that covers position 1."
+    assert all(words in each.stderr for each in refused)
 
 
 def test_an_export_is_checked_offline(palimpsest: Palimpsest, tmp_path: Path) -> None:

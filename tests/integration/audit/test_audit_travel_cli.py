@@ -4,17 +4,20 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from typing import cast
 from uuid import UUID, uuid4
 
 import pytest
 from uuid_utils.compat import uuid7
 
 from application.ports import Actor, CommandContext
+from domain.audit.audit_read import AuditRead
 from domain.content.document import Document
 from infra.bootstrap.write_side import load_use_cases, utc_now
 from infra.cli import audit_travel
 from infra.cli.main import main
 from infra.cli.terminal import Terminal
+from tests.support.auditors import OLGA, OLGA_ID, appoint
 from tests.support.environment import unset_settings
 from tests.support.servers import Database
 from tests.support.stores import KEYS, destroy_keys, open_store, rows
@@ -23,6 +26,10 @@ ADA = Actor(UUID(int=0xADA))
 FIRST, SECOND = CommandContext(ADA, UUID(int=0xF1)), CommandContext(ADA, UUID(int=0xF2))
 
 Run = Callable[..., str]
+
+PLACES = """
+SELECT originator_id, originator_version FROM stored_events WHERE topic = 'audit.history_read' ORDER BY notification_id
+"""
 
 
 async def edited(url: str) -> Document:
@@ -44,14 +51,17 @@ def written(database: Database, monkeypatch: pytest.MonkeyPatch) -> Document:
     for name, value in {"DATABASE_URL": database.app_url, **KEYS}.items():
         monkeypatch.setenv(name, value)
     load_use_cases()
-    return asyncio.run(edited(database.app_url))
+    document = asyncio.run(edited(database.app_url))
+    appoint(database)
+    return document
 
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs `palimpsest audit`, and returns what it prints."""
+    """Runs `palimpsest audit`, and returns what it prints. Olga is who unseals."""
 
     def ended(*words: object, code: int = 0) -> str:
+        words = (*words, "--by", OLGA) if "--unseal" in words else words
         monkeypatch.setattr("sys.argv", ["palimpsest", "audit", *map(str, words)])
         with pytest.raises(SystemExit) as end:
             main()
@@ -71,11 +81,13 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_events_whose_key_is_damaged_are_shown_without_personal_fields_and_all_others_with_them(
     written: Document, run: Run, database: Database, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lines = run("events", "--unseal").splitlines()
+    lines = run("events", "--topic", "document", "--unseal").splitlines()
     assert len(lines) == 3
-    query = "UPDATE data_keys SET wrapped = overlay(wrapped PLACING '\\x00' FROM 20) WHERE subject_id = %s"
+    query = "UPDATE data_keys SET wrapped = set_byte(wrapped, 20, get_byte(wrapped, 20) # 1) WHERE subject_id = %s"
     rows(database.admin_url, query, written.id)
-    monkeypatch.setattr("sys.argv", ["palimpsest", "audit", "events", "--unseal"])
+    monkeypatch.setattr(
+        "sys.argv", ["palimpsest", *["audit", "events", "--topic", "document", "--unseal", "--by"], OLGA]
+    )
     with pytest.raises(SystemExit, match="1"):
         main()
     printed = capsys.readouterr()
@@ -96,6 +108,63 @@ def test_an_aggregate_is_shown_at_each_kind_of_point(written: Document, run: Run
     assert json.loads(run("at", "document", written.id))["version"] == 2
     unsealed = json.loads(run("at", "document", written.id, "--unseal"))
     assert (unsealed["state"]["content"], unsealed["sealed"]) == ("Two.", [])
+
+
+def reads(database: Database) -> list[AuditRead.HistoryRead]:
+    """What was recorded."""
+
+    async def found() -> list[AuditRead.HistoryRead]:
+        async with open_store(database.app_url) as opened:
+            places = await opened.database.rows(PLACES, [])
+            return [cast(AuditRead.HistoryRead, event) for event in await opened.store.events(places)]
+
+    return asyncio.run(found())
+
+
+def test_each_read_with_an_account_is_recorded_and_names_whom_it_is_about(
+    written: Document, run: Run, database: Database
+) -> None:
+    run("at", "document", written.id, "--unseal")
+    run("diff", "document", written.id, "1", "2", "--unseal")
+    run("events", "--topic", "document", "--limit", 2, "--unseal")
+    run("caused", FIRST.correlation_id, "--by", OLGA)
+    found = reads(database)
+    assert [read.operation for read in found] == [
+        f"palimpsest audit {name}" for name in ("at", "diff", "events", "caused")
+    ]
+    assert {read.auditor_id for read in found} == {OLGA_ID}
+    assert all(str(ADA.user_id) in read.user_ids for read in found)
+    assert found[0].filters == {"unsealed": "True"}
+    assert (found[2].filters["topic"], found[2].filters["events"]) == ("document", "2")
+    run("at", "document", written.id)
+    run("events")
+    assert len(reads(database)) == 4
+
+
+def test_all_events_are_listed_once_although_the_read_is_one_more(written: Document, run: Run) -> None:
+    listed = [json.loads(line)["type"] for line in run("events", "--unseal").splitlines()]
+    assert listed.count("audit.history_read") == 1
+    assert listed.count("document.created") == 2
+
+
+@pytest.mark.parametrize("command", ["tail", "show"])
+def test_events_are_shown_with_personal_fields_once_the_read_is_recorded(
+    written: Document,
+    database: Database,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+) -> None:
+    words = ["palimpsest", "events", command, *([str(written.id)] if command == "show" else []), "--unseal"]
+    for by, code in ([], 2), (["--by", "ada@example.org"], 2), (["--by", OLGA], 0):
+        monkeypatch.setattr("sys.argv", [*words, *by])
+        with pytest.raises(SystemExit) as end:
+            main()
+        assert end.value.code == code
+        assert ("Otters" in capsys.readouterr().out) == (code == 0)
+    [read] = reads(database)
+    assert read.operation == f"palimpsest events {command}"
+    assert str(ADA.user_id) in read.user_ids
 
 
 def test_what_is_erased_stays_forgotten_with_unseal(written: Document, run: Run, database: Database) -> None:
@@ -160,6 +229,7 @@ def test_what_a_request_caused_is_a_tree_on_a_terminal(written: Document, run: R
         (["diff", "document", uuid4(), "1", "noon"], 2, "Name a version (7)"),
         (["diff", "document", uuid4(), "1", "2"], 1, "no event at one of these points"),
         (["caused", uuid4()], 1, "has no event of the request"),
+        (["caused", uuid4(), "--by", "eve@example.org"], 2, "No account has this email address"),
     ],
 )
 @pytest.mark.usefixtures("written")

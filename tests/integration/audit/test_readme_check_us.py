@@ -9,16 +9,22 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from infra.audit import check_proof
+from infra.audit.cosigning import Cosigning
 from infra.audit.sealed_log import PostgresSealedLog
+from infra.audit.witnessing import HistoryDisputed, open_client
 from tests.support.api import served
 from tests.support.http import open_http_api
 from tests.support.roles import environment
-from tests.support.sealing import empty_tree, execute, fill, seal
+from tests.support.sealing import SIGNER, empty_tree, execute, fill, seal
 from tests.support.servers import PROJECT, Database
 from tests.support.stores import KEYS, open_store
+from tests.support.witness_server import WitnessServer, witness_server
 
 ADDRESS = "https://api.example.com"
+MONTHS_LATER = 90 * 86_400
 CHANGE = "UPDATE stored_events SET state = state || 'x'::bytea WHERE notification_id = 7"
 
 
@@ -35,19 +41,33 @@ def steps(text: str) -> Iterator[list[tuple[str, str]]]:
         yield [(command, printed) for command, _, printed in (part.partition("\n") for part in parts)]
 
 
-def happened(database: Database, block: int) -> None:
+async def happened(database: Database, witness: WitnessServer, block: int) -> None:
     """Do what the text says between two blocks."""
     if block == 0:
         fill(database, 300)
         seal(database)
+        await cosign(database, witness)
     elif block == 1:
         fill(database, 400)
         seal(database)
+        witness.time += MONTHS_LATER
+        await cosign(database, witness)
     elif block == 4:
         execute(database, CHANGE)
     elif block == 5:
         empty_tree(database)
+        execute(database, "TRUNCATE log_cosignatures")
         seal(database)
+        with pytest.raises(HistoryDisputed):
+            await cosign(database, witness)
+
+
+async def cosign(database: Database, witness: WitnessServer) -> None:
+    """Do what the sealer does."""
+    async with open_store(database.part_url("sealer")) as opened, open_client() as client:
+        cosigning = Cosigning(opened.database, SIGNER.key, [witness.witness], client, lambda: True)
+        await cosigning.begin_round()
+        await cosigning.ask(witness.witness)
 
 
 async def test_an_auditor_can_do_what_the_readme_says(database: Database, tmp_path: Path) -> None:
@@ -55,6 +75,18 @@ async def test_an_auditor_can_do_what_the_readme_says(database: Database, tmp_pa
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     of_operator = {**environment(database, None, 8000, tmp_path / "data"), "PATH": path}
     of_auditor = {name: value for name, value in of_operator.items() if name not in KEYS}
+    with witness_server() as witness:
+        (tmp_path / "witness").write_text(f"{witness.key}\n")
+        await require_true(database, witness, tmp_path, of_operator, of_auditor)
+
+
+async def require_true(
+    database: Database,
+    witness: WitnessServer,
+    folder: Path,
+    of_operator: dict[str, str],
+    of_auditor: dict[str, str],
+) -> None:
     async with (
         open_store(database.part_url("api")) as opened,
         open_http_api(log=PostgresSealedLog(opened.database)) as api,
@@ -63,10 +95,10 @@ async def test_an_auditor_can_do_what_the_readme_says(database: Database, tmp_pa
         blocks = list(steps(chapter()))
         assert len(blocks) == 6
         for number, block in enumerate(blocks):
-            await asyncio.to_thread(happened, database, number)
+            await happened(database, witness, number)
             for command, printed in block:
                 variables = of_operator if command.startswith("palimpsest audit key") else of_auditor
-                said = await asyncio.to_thread(run, command.replace(ADDRESS, url), tmp_path, variables)
+                said = await asyncio.to_thread(run, command.replace(ADDRESS, url), folder, variables)
                 assert said == printed, command
 
 

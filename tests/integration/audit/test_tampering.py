@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from infra.audit import surplus, unsealing, verification
+from infra.audit import cosigned_history, surplus, unsealing, verification
 from infra.audit.differences import WrongPosition
 from infra.audit.tables import SignedCheckpoint
 from infra.audit.tiles import TileId
@@ -88,7 +88,7 @@ def test_a_change_is_found_by_each_of_its_checks_and_by_no_other(
 def test_each_check_of_the_code_has_a_drill() -> None:
     in_code = {
         (module.__name__, node.name)
-        for module in (verification, surplus, unsealing)
+        for module in (verification, surplus, cosigned_history, unsealing)
         for node in ast.walk(ast.parse(getsource(module)))
         if isinstance(node, ast.FunctionDef) and node.name.lstrip("_").startswith("require_")
     }
@@ -100,7 +100,7 @@ def test_each_check_of_the_code_has_a_drill() -> None:
 def test_what_is_wrong_is_raised_by_checks_alone() -> None:
     """So that no check is without a name: all else that raises only explains what a check has found."""
     explain = {"_explain_events"}
-    for module in (verification, surplus, unsealing):
+    for module in (verification, surplus, cosigned_history, unsealing):
         for function in ast.walk(ast.parse(getsource(module))):
             if isinstance(function, ast.FunctionDef) and "raise WrongPosition" in ast.unparse(function):
                 assert "require_" in function.name or function.name in explain, function.name

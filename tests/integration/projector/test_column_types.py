@@ -19,7 +19,7 @@ from infra.projector.rebuild.rebuild import rebuild
 from infra.projector.schema import create
 from infra.projector.statements import Statements, drop_table
 from infra.projector.table_writer import TableWriter
-from projections.kernel import Change, ReadModel, Row, Table
+from projections.kernel import Change, PersonalData, ReadModel, Row, Table
 from tests.support.note import Note
 from tests.support.notes import note
 from tests.support.projecting import MemoryFeed, dump, news, projecting
@@ -74,6 +74,7 @@ class AllTypes(ReadModel):
 
     version = 1
     roots = (Note,)
+    personal = PersonalData("what a test writes", "with the database of the test")
     table = Table(
         "all_types",
         key={"id": "bigint"},
@@ -124,7 +125,7 @@ async def test_upsert_and_copy_store_what_postgresql_would(database: Database, g
         for copied in (False, True):
             await connection.execute(drop_table(model.table.name))
             await connection.execute("DELETE FROM projections")
-            await create(connection, writer.statements, 1)
+            await create(connection, writer.statements, model)
             if copied:
                 await BulkLoader(writer, MemoryFeed(events), connection).run(0, len(events))
             else:

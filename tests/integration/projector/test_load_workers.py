@@ -173,7 +173,7 @@ async def test_what_the_database_refuses_stops_its_stream_alone_in_a_shared_tabl
             await running.reached()
         last = await opened.feed().head()
         writer = TableWriter(model, "notes__next")
-        await create(connection, writer.statements, model.version)
+        await create(connection, writer.statements, model)
         await connection.execute(writer.statements.create_key())
         table = await table_oid(connection, writer)
         for start in range(0, HASH_SLOTS, 100):

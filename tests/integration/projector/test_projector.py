@@ -15,7 +15,7 @@ from domain.kernel import Root
 from infra.projector.quarantine import NotInQuarantine, retry
 from infra.projector.rebuild.bulk_load import BulkLoader
 from infra.projector.rebuild.rebuild import RebuildRunning, _Rebuild, rebuild
-from projections.kernel import Change, ReadModel, Table, read_models
+from projections.kernel import Change, PersonalData, ReadModel, Table, read_models
 from tests.support.history import History
 from tests.support.note import Note
 from tests.support.notes import Notes, note
@@ -296,6 +296,7 @@ class Colours(ReadModel):
 
     version = 2
     roots = (Note,)
+    personal = PersonalData("what a test writes", "with the database of the test")
     table = Table("notes", key={"id": "uuid"}, columns={"shade": "text NOT NULL"})
 
     def changes(self, event: RecordedEvent) -> Iterator[Change]:
@@ -398,6 +399,7 @@ class Texts(ReadModel):
 
     version = 1
     roots = (Note,)
+    personal = PersonalData("what a test writes", "with the database of the test")
     table = Table("texts", key={"text": "text"}, columns={"colour": "text NOT NULL"})
 
     def changes(self, event: RecordedEvent) -> Iterator[Change]:

@@ -19,6 +19,7 @@ from infra.replay.code_version import PACKAGES, folder_of
 from infra.replay.table_digest import table_digests
 from infra.settings.database import PARTS, Part
 from projections.kernel import read_models
+from tests.support.auditors import OLGA, appoint
 from tests.support.projecting import projecting
 from tests.support.replaying import digests_of, lived
 from tests.support.roles import environment
@@ -43,6 +44,7 @@ def projected(cluster: Cluster) -> Iterator[Database]:
             await feed.stop()
 
     with cluster.database() as database:
+        appoint(database)
         asyncio.run(live(database))
         yield database
 
@@ -71,6 +73,7 @@ def palimpsest(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv(name, value)
 
     def run(group: str, *words: str, code: int = 0) -> Finished:
+        words = (*words, "--by", OLGA) if "--unseal" in words else words
         done = CliRunner().invoke({"audit": audit.app, "projections": projections.app}[group], words)
         said = Finished(done.stdout, done.stderr)
         if isinstance(done.exception, SetupError):
@@ -91,6 +94,7 @@ SELECT
     (SELECT count(*) FROM stored_events), (SELECT count(*) FROM projection_quarantine),
     (SELECT array_agg(nspname ORDER BY oid) FROM pg_namespace WHERE nspname !~ '^replay_')
 """
+LAST_TOPIC = "SELECT topic FROM stored_events ORDER BY notification_id DESC LIMIT 1"
 HELD = "SELECT name, position FROM projections WHERE name ~ '^replay_'"
 SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname ~ '^replay_' ORDER BY 1"
 
@@ -175,8 +179,10 @@ def test_what_cannot_be_is_said(database: Database, palimpsest: Palimpsest, word
 
 
 def test_a_changed_row_of_the_read_models_is_found(database: Database, palimpsest: Palimpsest) -> None:
-    [(head,)] = rows(database.admin_url, HEAD)
     palimpsest("audit", "replay", "--schema", "replay_clear", "--unseal")
+    [(head,)] = rows(database.admin_url, HEAD)
+    [(topic,)] = rows(database.admin_url, LAST_TOPIC)
+    assert topic == "audit.history_read", "the replay was recorded before it began"
     same = palimpsest("audit", "replay", "--compare", "replay_clear").stdout.splitlines()
     assert same == [f"{model.name}: no difference" for model in read_models()]
     changes = [

@@ -8,7 +8,7 @@ from uuid import UUID
 import httpx2
 import pytest
 
-from adapters.client_network import client_network
+from adapters.client_network import MAX_KNOWN_ADDRESSES, client_network, network_of, range_of
 from adapters.http.api.body_budget import BodyBudget
 from adapters.realtime.hub import EventHub
 from application.commands import Command, CommandResult
@@ -101,3 +101,26 @@ async def test_event_streams_are_opened_and_read_in_the_name_of_the_clients_netw
         _, token = await api.account()
         assert (await requests.get(STREAM, headers=token)).status_code == 200
     assert networks == ["192.0.2.7", "192.0.2.7"]
+
+
+@pytest.mark.parametrize(("known", "name"), [(network_of, "2001:db8:{:x}::1"), (range_of, "2001:db8:{:x}::")])
+def test_no_more_addresses_are_remembered_than_their_limit(known: Any, name: str) -> None:
+    known.cache_clear()
+    for number in range(MAX_KNOWN_ADDRESSES + 10):
+        known(name.format(number))
+    assert known.cache_info().currsize == MAX_KNOWN_ADDRESSES
+    known.cache_clear()
+
+
+def test_a_remembered_address_has_the_network_and_the_range_that_it_had() -> None:
+    for _ in range(2):
+        assert (network_of("2001:db8:1:2:3::5"), network_of("192.0.2.7"), network_of("river")) == (
+            "2001:db8:1:2::",
+            "192.0.2.7",
+            "",
+        )
+        assert (range_of("2001:db8:1:2::"), range_of("192.0.2.7"), range_of("")) == (
+            "2001:db8:1::/48",
+            "192.0.2.0/24",
+            "",
+        )

@@ -10,6 +10,7 @@ import pytest
 
 from adapters.http.api.error_codes import STEPS, error_codes
 from adapters.http.api.openapi import PROBLEMS
+from adapters.http.api.problems import title_of
 from domain.kernel import Conflict
 from tests.architecture.source import production
 from tests.support.http import HttpApi
@@ -51,6 +52,25 @@ def test_a_new_refusal_is_listed_by_itself() -> None:
 def test_a_code_says_in_sentences_what_it_means_and_what_to_do(entry: object) -> None:
     for text in (getattr(entry, "meaning", ""), getattr(entry, "next_step", "")):
         assert re.fullmatch(r"[A-Z`].*[.]", text), text
+
+
+@pytest.mark.parametrize(
+    ("code", "title"),
+    [
+        ("csrf_token_needed", "CSRF token needed"),
+        ("not_json", "Not JSON"),
+        ("already_a_member", "Already a member"),
+        ("busy", "Busy"),
+    ],
+)
+def test_a_title_is_the_words_of_the_code(code: str, title: str) -> None:
+    assert title_of(code) == title
+
+
+def test_titles_write_abbreviations_in_capitals() -> None:
+    small = re.compile(r"\b(?:api|csrf|etag|html?|http|id|json|smtp|sql|tls|uri|url|uuid)\b", re.IGNORECASE)
+    found = [word for each in error_codes().items for word in small.findall(title_of(each.code))]
+    assert set(found) == {"CSRF", "JSON"}
 
 
 async def test_http_lists_codes_for_programs_and_for_people(api: HttpApi) -> None:

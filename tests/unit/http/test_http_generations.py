@@ -33,8 +33,9 @@ class Page:
         self.id = UUID(at.rpartition("/")[2])
         self._actor = Actor(user_id)
 
-    async def start(self) -> None:
-        await self._send(StartAttempt(generation_id=self.id, round=1, lost_tokens=0, prompt_tokens=200))
+    async def start(self, batch_id: UUID | None = None) -> None:
+        command = StartAttempt(generation_id=self.id, round=1, lost_tokens=0, prompt_tokens=200, batch_id=batch_id)
+        await self._send(command)
 
     async def cut(self, attempt: int = 1, refusals: Sequence[VariantRefusal] = ()) -> None:
         command = EndAttempt(
@@ -417,3 +418,17 @@ async def test_documents_to_draw_on_are_named_and_cited(api: HttpApi, token: Hea
         f"{made.headers['Location']}/generate", headers=token, json={**WISH, "sources": [unknown]}
     )
     assert refused.status_code == 404
+
+
+async def test_a_watcher_of_a_text_for_a_batch_sees_where_it_is(api: HttpApi) -> None:
+    page = await ask(api, urgency="batch")
+    [(_, name, data)] = await page.events()
+    assert (name, data["status"], data["batch"]) == ("batch", "queued", "waiting")
+    await page.start(batch_id=UUID(int=0xBA7C))
+    seen = await page.events()
+    assert [(name, data.get("batch")) for _, name, data in seen] == [("batch", "submitted"), ("attempt", None)]
+    got = (await api.client.get(page.at, headers=page.headers)).json()
+    assert (got["status"], got["urgency"], got["batch"], got["place"]) == ("queued", "batch", "submitted", None)
+    assert got["latest_at"] == seen[0][2]["latest_at"]
+    await page.finish("Otters.")
+    assert [name for _, name, _ in await page.events()][-1] == "end"

@@ -29,6 +29,8 @@ async def test_models_are_listed_with_prices_and_the_default(api: HttpApi) -> No
         "name": "talker",
         "input_price": 400_000,
         "output_price": 1_600_000,
+        "batch_input_price": 200_000,
+        "batch_output_price": 800_000,
         "context_window": 100_000,
         "max_output_tokens": 10_000,
         "capabilities": ["temperature"],

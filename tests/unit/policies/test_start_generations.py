@@ -51,3 +51,9 @@ def test_another_request_is_another_round() -> None:
 
 def test_a_job_of_before_there_were_turns_has_none() -> None:
     assert GenerateText(generation_id=ID, round=1).turn is None
+
+
+def test_a_text_for_a_batch_has_no_job_of_its_own() -> None:
+    [event] = asked(river(), Placement(), urgency="batch").pending_events
+    assert isinstance(event, Generation.Requested)
+    assert [*start_generations(event)] == []

@@ -1,4 +1,4 @@
-"""Mails that wait while a user, a team or an address is erased: none is sent, and none of their jobs fails."""
+"""Mails of an erased user, team or address: none is sent any more, no job fails, and what is kept of them ends."""
 
 from dataclasses import replace
 
@@ -26,6 +26,7 @@ async def test_mails_to_an_erased_user_are_not_sent_and_their_jobs_are_done() ->
     await runner.ask(EraseUser(id=ada.user_id))
     assert len(runner.jobs.waiting) == 1
     assert await runner.work() == []
+    assert {*runner.mail_box.forgotten} == {ada.user_id, ada.address_id}
 
 
 async def test_an_invitation_to_an_erased_address_or_of_an_erased_team_is_not_sent() -> None:
@@ -38,3 +39,4 @@ async def test_an_invitation_to_an_erased_address_or_of_an_erased_team_is_not_se
     await runner.ask(InviteMember(id=team.id, email="carl@example.org"), ada)
     await runner.ask(EraseTeam(id=team.id))
     assert await runner.work() == []
+    assert runner.mail_box.forgotten == [runner.blind.address_id(BOB), team.id]

@@ -61,6 +61,8 @@ def test_a_file_is_read() -> None:
         ("input_price = 1\n", "input_price = -1\n", ">= 0"),
         ('api = "chat"', 'api = "telnet"', "Invalid enum value"),
         ('api = "chat"', 'api = "chat"\ncolour = "red"', "unknown field"),
+        ("output_price = 3", "output_price = 3\nbatch_output_price = 1", "a price of prompts and one of answers"),
+        ("output_price = 3", "output_price = 3\nbatch_input_price = 1\nbatch_output_price = 4", "more in a batch"),
         ("context_window = 1000\n", "context_window = 100\n", "does not fit the context window"),
         ('default = "small"', "default = small", "Invalid"),
     ],
@@ -102,3 +104,10 @@ def test_what_is_reserved_covers_every_shorter_answer_of_a_fallback(a: int, b: i
     for model in catalogue.all():
         for fallback in map(catalogue.find, model.fallbacks):
             assert fallback.cost(min(a, c), min(b, d)) <= model.cost(max(a, c), max(b, d))
+
+
+def test_prices_of_batches_are_read() -> None:
+    prices = "output_price = 3\nbatch_input_price = 0\nbatch_output_price = 2"
+    small = Catalogue(FULL.replace("output_price = 3", prices, 1)).find("small")
+    assert (small.batch_input_price, small.batch_output_price) == (0, 2)
+    assert Catalogue(FULL).find("small").batch_input_price is None

@@ -11,13 +11,20 @@ from infra.replay import code_version as versions
 from infra.replay.code_version import FILES, PACKAGES, code_version, folder_of
 
 
-@pytest.fixture
-def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the code, whose version is asked for."""
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the code. Tests leave it as they find it."""
+    folder = tmp_path_factory.mktemp("code")
     for package in (*PACKAGES, "infra"):
-        shutil.copytree(folder_of(package), tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(versions, "folder_of", lambda package: tmp_path / package)
-    return tmp_path
+        shutil.copytree(folder_of(package), folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+@pytest.fixture
+def copied(copy: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The copy of the code, whose version is asked for."""
+    monkeypatch.setattr(versions, "folder_of", lambda package: copy / package)
+    return copy
 
 
 def test_a_copy_has_the_same_version_wherever_it_is(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,8 +41,11 @@ def test_a_copy_has_the_same_version_wherever_it_is(copied: Path, monkeypatch: p
 def test_a_change_of_any_file_is_another_version(copied: Path, file: str) -> None:
     before = code_version()
     path = copied / file
-    path.write_text(path.read_text() + "# more\n")
-    assert code_version() != before
+    content = path.read_text()
+    path.write_text(content + "# more\n")
+    changed = code_version()
+    path.write_text(content)
+    assert changed != before == code_version()
 
 
 def test_every_module_of_our_own_that_a_digest_is_made_with_is_in_the_version() -> None:
@@ -59,4 +69,7 @@ def test_a_new_file_and_another_name_are_other_versions(copied: Path) -> None:
     (copied / "projections/more.py").write_text("")
     more = code_version()
     (copied / "projections/more.py").rename(copied / "projections/less.py")
-    assert len({before, more, code_version()}) == 3
+    less = code_version()
+    (copied / "projections/less.py").unlink()
+    assert len({before, more, less}) == 3
+    assert code_version() == before

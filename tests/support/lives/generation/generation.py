@@ -20,6 +20,7 @@ from domain.generation.requesting import (
     request_again,
 )
 from domain.generation.sources import SourceDocument
+from domain.generation.urgency import Urgency
 from domain.generation.writing import answer as answer_attempt
 from tests.support.given import ID, NOW
 from tests.support.lives.kernel import ADA, LATER, life
@@ -32,11 +33,15 @@ def river() -> Document:
     return Document.create(id=ID, owner_id=ADA.user_id, title="A title", content="The river.", now=NOW)
 
 
-def asked(document: Document, placement: Placement, id: int = 0x6E, variants: int = 1) -> Generation:
+def asked(
+    document: Document, placement: Placement, id: int = 0x6E, variants: int = 1, urgency: Urgency = "now"
+) -> Generation:
     """A generation that Ada has asked for."""
     return request(
         document,
-        Wish("Describe it.", {"tone": "calm"}, placement, 1_000, 0.5, variants, [SourceDocument(document.id, 1)]),
+        Wish(
+            "Describe it.", {"tone": "calm"}, placement, 1_000, 0.5, variants, [SourceDocument(document.id, 1)], urgency
+        ),
         MODEL,
         Quote("5f0c", 200, "2026-11"),
         id=UUID(int=id),
@@ -104,3 +109,19 @@ def generation_of_variants() -> Generation:
     answered(generation, document)
     accept(generation, document, None, variant=1, by=ADA, now=LATER)
     return generation
+
+
+@life
+def generation_of_a_batch() -> Generation:
+    """For a batch that has expired; then cancelled in the next one, asked for again, and written."""
+    document = river()
+    generation = asked(document, Placement(), 0x70, urgency="batch")
+    batches = {"prompt_tokens": 210, "obstacle": None, "by": ADA, "now": LATER}
+    generation.start_attempt(document, batch_id=UUID(int=0xBA7C), **batches)  # type: ignore[arg-type]
+    generation.end_attempt(1, "unavailable", input_tokens=0, output_tokens=0, now=LATER)
+    generation.start_attempt(document, batch_id=UUID(int=0xBA7D), **batches)  # type: ignore[arg-type]
+    generation.cancel(by=ADA, now=LATER)
+    generation.end_attempt(2, "cancelled", input_tokens=210, output_tokens=3, now=LATER)
+    ask_again(generation, document)
+    generation.start_attempt(document, batch_id=UUID(int=0xBA7E), **batches)  # type: ignore[arg-type]
+    return answered(generation, document)

@@ -1,0 +1,247 @@
+"""Job of batches: texts that may come within a day are sent together, for less money.
+
+A generation waits until the job takes it. Its attempt names the batch before the provider hears of it, so a batch that
+was begun is found again by this id, whatever died meanwhile (`batch_following.py`).
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import ClassVar
+from uuid import UUID
+
+from application.generation.attempting import Attempt, request_name, store
+from application.generation.attempts import StartAttempt
+from application.generation.canary import canary_of
+from application.generation.planning import planned
+from application.generation.provider_key import used_key
+from application.generation.queueing import by_own_keys
+from application.idempotency import KeyedHash
+from application.jobs import JobFailed, Retries, ScheduledJob, performs, report_unread
+from application.known_roots import KnownRoots
+from application.ports import (
+    BatchedGeneration,
+    BatchedGenerations,
+    BatchProvider,
+    Clock,
+    EventStore,
+    JobQueue,
+    KeyRefused,
+    Moderation,
+    NewId,
+    Prompt,
+    PromptRefused,
+    SendAsUser,
+    TokenCounter,
+    Unavailable,
+    Unreadable,
+)
+from domain.generation.generation import Generation
+from domain.kernel import Party
+
+MAX_TEXTS = 500
+"""The most texts of a batch."""
+MAX_CHARACTERS = 16_000_000
+"""So many characters of prompts fill a batch: the job has them in memory."""
+MAX_OUTPUT_TOKENS = 2_000_000
+"""So many tokens of answers fill a batch: the file of its results must be read whole."""
+AT_ONCE = 10
+"""Attempts that are started, or settled, at the same time."""
+SUBMIT_TIME = timedelta(minutes=10)
+"""The longest time from the first attempt of a batch until it begins."""
+
+
+BATCH_RETRIES = Retries((1, 5, 30, 60), repeat_last=True)
+"""While the provider is away, the same job tries again and again."""
+
+
+class SubmitBatches(ScheduledJob, frozen=True, kw_only=True):
+    """Send the texts that wait for batches: a batch for each model and each key that pays."""
+
+    kind: ClassVar[str] = "submit_batches"
+    run_timeout: ClassVar[timedelta] = timedelta(minutes=30)
+    retries: ClassVar[Retries] = BATCH_RETRIES
+    every: ClassVar[str | None] = "*/5 * * * *"
+
+    @property
+    def lock(self) -> str | None:
+        """One worker at a time takes what waits."""
+        return self.kind
+
+
+@performs
+async def submit_batches(
+    job: SubmitBatches,
+    batched_generations: BatchedGenerations,
+    batches: BatchProvider,
+    events: EventStore,
+    moderation: Moderation,
+    tokens: TokenCounter,
+    digests: KeyedHash,
+    send_as_user: SendAsUser,
+    queue: JobQueue,
+    new_id: NewId,
+    clock: Clock,
+) -> None:
+    """Send what waits, but not to models that operators have paused.
+
+    Raises:
+        Unavailable: some could not be sent; all others are.
+        JobFailed: some cannot be read; all others are sent.
+    """
+    waiting = await batched_generations.waiting()
+    paused = await queue.paused({_resource(each) for each in waiting})
+    starter = BatchStarter(batches, events, moderation, tokens, digests, send_as_user, clock)
+    outages: list[Unavailable] = []
+    refusals: list[PromptRefused] = []
+    for lane in _lanes([each for each in waiting if _resource(each) not in paused]):
+        try:
+            await starter.send_all(lane, new_id)
+        except Unavailable as outage:
+            outages.append(outage)
+        except PromptRefused as refusal:
+            refusals.append(refusal)
+    if outages:
+        raise outages[0]
+    if refusals:
+        raise JobFailed(f"all else is sent, but the provider refuses batches: {refusals[0].reason}")
+    report_unread(starter.unread)
+
+
+def _resource(generation: BatchedGeneration) -> str:
+    """Return what operators pause: the model, for our key or for those of payers."""
+    return by_own_keys(generation.model) if generation.own_key else generation.model
+
+
+def _lanes(waiting: Sequence[BatchedGeneration]) -> list[list[BatchedGeneration]]:
+    """Return what can share batches: the same model, and the same key pays."""
+    lanes: dict[tuple[str, Party | None], list[BatchedGeneration]] = {}
+    for generation in waiting:
+        lanes.setdefault((generation.model, generation.key_owner), []).append(generation)
+    return [*lanes.values()]
+
+
+async def key_of(events: EventStore, owner: Party | None) -> str | None:
+    """Return the key of the provider that a payer uses; None: there is none, or ours is meant."""
+    key = None if owner is None else await used_key(events, owner)
+    return None if key is None else key.key
+
+
+def batch_key(generation_id: UUID, batch_id: UUID) -> str:
+    """Return what the keys of commands about a generation in a batch begin with."""
+    return f"batch:{batch_id}:{generation_id}"
+
+
+def batch_attempt(generation: Generation, batch_id: UUID, tokens: TokenCounter, send: SendAsUser) -> Attempt:
+    """Return the attempt of a generation that is under way in a batch."""
+    key, known = batch_key(generation.id, batch_id), KnownRoots(generation)
+    return Attempt(key, generation, generation.attempt, generation.estimated_tokens, tokens, send, known)
+
+
+@dataclass
+class _Filling:
+    """A batch that is being put together: its attempts that have started, and their prompts."""
+
+    id: UUID
+    begun_at: datetime
+    prompts: list[Prompt] = field(default_factory=list)
+
+    @property
+    def is_full(self) -> bool:
+        characters = sum(len(message.text) for prompt in self.prompts for message in prompt.messages)
+        output = sum(prompt.max_output_tokens for prompt in self.prompts)
+        return len(self.prompts) >= MAX_TEXTS or characters >= MAX_CHARACTERS or output >= MAX_OUTPUT_TOKENS
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStarter:
+    """Starts attempts in batches, and sends them."""
+
+    batches: BatchProvider
+    events: EventStore
+    moderation: Moderation
+    tokens: TokenCounter
+    digests: KeyedHash
+    send: SendAsUser
+    clock: Clock
+    unread: list[UUID] = field(default_factory=list)
+    """Generations that cannot be read."""
+
+    async def send_all(self, lane: Sequence[BatchedGeneration], new_id: NewId) -> None:
+        """Send generations of one model and one key, in as many batches as they fill.
+
+        Raises:
+            Unavailable, PromptRefused: they are not sent. `FollowBatches` ends the attempts that have started.
+        """
+        owner = lane[0].key_owner
+        key, refused = await key_of(self.events, owner), False
+        try:
+            # Nothing is started while the provider is away. The question costs nothing.
+            await self.batches.since(self.clock(), key)
+        except KeyRefused:
+            if owner is None:
+                raise
+            refused = True
+        filling = _Filling(new_id(), self.clock())
+        for first in range(0, len(lane), AT_ONCE):
+            some = lane[first : first + AT_ONCE]
+            starts = [self._start(each.id, filling.id, refused) for each in some]
+            started = await asyncio.gather(*starts, return_exceptions=True)
+            filling.prompts += [prompt for prompts in started if isinstance(prompts, list) for prompt in prompts]
+            failures = {each.id: end for each, end in zip(some, started, strict=True) if isinstance(end, BaseException)}
+            await self._withdraw(filling.id, failures)
+            if failures or filling.is_full:
+                await self._send(filling, lane[0].model, key)
+                filling = _Filling(new_id(), self.clock())
+            for failure in failures.values():
+                raise failure
+        await self._send(filling, lane[0].model, key)
+
+    async def _start(self, id: UUID, batch_id: UUID, key_is_refused: bool) -> list[Prompt]:
+        """Start the attempt of a generation. Returns its prompts; none: it waits no more, or has failed."""
+        try:
+            generation = await self.events.load(Generation, id)
+        except Unreadable:
+            self.unread.append(id)
+            return []
+        if generation is None or generation.batch != "waiting":
+            return []
+        canary = canary_of(self.digests, id)
+        plan = await planned(generation, canary, self.events, self.moderation, generation.writer)
+        prompt_tokens = 0 if plan.prompt is None else await self.tokens.count(plan.prompt.messages)
+        command = StartAttempt(
+            generation_id=id,
+            round=generation.round,
+            lost_tokens=0,
+            prompt_tokens=prompt_tokens,
+            refused="own_key" if key_is_refused else plan.refused,
+            categories=plan.categories,
+            batch_id=batch_id,
+        )
+        known = KnownRoots(generation, *([] if plan.document is None else [plan.document]))
+        state = await store(self.send, command, f"{batch_key(id, batch_id)}:start", generation.asker_id, known)
+        if state.attempt is None or plan.prompt is None:
+            return []
+        return [
+            replace(plan.prompt, key=None, request_id=request_name(generation, state.attempt, variant))
+            for variant in range(1, generation.variants + 1)
+        ]
+
+    async def _withdraw(self, batch_id: UUID, failures: Mapping[UUID, BaseException]) -> None:
+        """End attempts whose start has failed, or is unknown: their prompts are not in the batch."""
+        for id, failure in failures.items():
+            if not isinstance(failure, Exception):
+                raise failure
+            generation = await self.events.load(Generation, id)
+            if generation is not None and generation.attempt_is_open and generation.batch_id == batch_id:
+                await batch_attempt(generation, batch_id, self.tokens, self.send).end_unasked()
+
+    async def _send(self, filling: _Filling, model: str, key: str | None) -> None:
+        """Let the provider begin a batch, if it has anything."""
+        if not filling.prompts:
+            return
+        file = await self.batches.upload(filling.id, filling.prompts, key)
+        if self.clock() - filling.begun_at > SUBMIT_TIME:
+            raise Unavailable("The provider (too slow)")
+        await self.batches.begin(filling.id, model, file, key)

@@ -1,0 +1,168 @@
+"""Backups of the data keys: apart from that of the log, and for days only.
+
+A file has a head with its form, its time and the number of keys, a line for each row of `data_keys`, and the stamp of
+the store key over all of this. The data keys in it are wrapped by key-encryption keys, which it does not have. An older
+file brings back more people who were erased since, so one that is older than `KEPT_FOR` is refused, and the next backup
+removes it from its folder.
+"""
+
+import hashlib
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from infra.postgres.connect import Connection
+from infra.postgres.locks import LOCK_APPENDS
+from infra.sealing.store_keys import Damage, Purpose, StoreKeys, framed
+
+FORM = "palimpsest-data-keys/1"
+KEPT_FOR = timedelta(days=7)
+NAME = "data-keys-%Y%m%dT%H%M%SZ.jsonl"
+READ_BATCH = 10_000
+
+ROWS = "SELECT subject_id, wrapped, kek_id, created_at, erased_at, receipt FROM data_keys"
+INSERT = """
+INSERT INTO data_keys (subject_id, wrapped, kek_id, created_at, erased_at, receipt)
+VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (subject_id) DO NOTHING
+"""
+
+
+class BackupRefused(Exception):
+    """The file is no backup that may be restored. The message says why."""
+
+
+class BackedUpKey(NamedTuple):
+    """A row of `data_keys`."""
+
+    subject_id: UUID
+    wrapped: bytes | None
+    kek_id: str
+    created_at: datetime
+    erased_at: datetime | None
+    receipt: bytes | None
+
+
+class Head(NamedTuple):
+    """The first line of a backup."""
+
+    form: str
+    made_at: datetime
+
+
+def write_backup(connection: Connection, stamps: StoreKeys, folder: Path, now: datetime) -> tuple[Path, int]:
+    """Write all data keys into a private file of the folder; return it, and their number. Removes expired backups.
+
+    Raises:
+        OSError: the folder or the file cannot be written.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file, lines, content = folder / now.strftime(NAME), 0, hashlib.sha256()
+    draft = file.with_suffix(".draft")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as output:
+            for line in _lines(connection, Head(FORM, now)):
+                lines += 1
+                content.update(line)
+                output.write(line)
+            output.write(_line(stamps.stamp(_message(content.digest()))))
+            output.flush()
+            os.fsync(output.fileno())
+        draft.replace(file)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    for old in folder.glob("data-keys-*.jsonl"):
+        if _made_at(old) < now - KEPT_FOR:
+            old.unlink(missing_ok=True)
+    return file, lines - 1
+
+
+def restore_backup(
+    connection: Connection, stamps: StoreKeys, kek_ids: Collection[str], file: Path, now: datetime
+) -> int:
+    """Add the data keys of a backup that the database lacks; return how many. What it has stays: also what is erased.
+
+    `kek_ids`: the key-encryption keys of this installation.
+
+    Raises:
+        BackupRefused: the file is no backup of this installation, was changed, or is too old.
+        OSError: it cannot be read.
+    """
+    _require_whole(file, stamps, now)
+    added = 0
+    with connection.transaction():
+        connection.execute(LOCK_APPENDS)
+        with connection.cursor() as cursor:
+            for batch in _batches(_keys(file)):
+                if unknown := {key.kek_id for key in batch} - {*kek_ids}:
+                    raise BackupRefused(f"its keys are wrapped by '{min(unknown)}', which is not in the key document")
+                cursor.executemany(INSERT, batch)
+                added += cursor.rowcount
+    return added
+
+
+def _lines(connection: Connection, head: Head) -> Iterator[bytes]:
+    yield _line(head)
+    with connection.transaction(), connection.cursor("data_keys") as cursor:
+        cursor.itersize = READ_BATCH
+        for row in cursor.execute(ROWS):
+            yield _line(BackedUpKey(*row))
+
+
+def _line(value: object) -> bytes:
+    return msgspec.json.encode(value) + b"\n"
+
+
+def _message(digest: bytes) -> bytes:
+    return framed(Purpose.KEY_BACKUP, digest)
+
+
+def _made_at(file: Path) -> datetime:
+    return datetime.strptime(f"{file.name}+0000", f"{NAME}%z")
+
+
+def _require_whole(file: Path, stamps: StoreKeys, now: datetime) -> None:
+    """Read a file once, to see that it is a backup, unchanged and new enough.
+
+    Raises:
+        BackupRefused: it is not.
+    """
+    content, first, last = hashlib.sha256(), b"", b""
+    with file.open("rb") as lines:
+        for line in lines:
+            content.update(last)
+            first, last = first or line, line
+    try:
+        head = msgspec.json.decode(first, type=Head)
+        stamps.check(msgspec.json.decode(last, type=bytes), _message(content.digest()))
+    except (msgspec.DecodeError, Damage) as reason:
+        raise BackupRefused("it was changed, or is of another installation or store key") from reason
+    if head.form != FORM:
+        raise BackupRefused("it has another form than this release reads")
+    if head.made_at < now - KEPT_FOR:
+        raise BackupRefused(f"it is from {head.made_at:%F}, and older than {KEPT_FOR.days} days")
+
+
+def _keys(file: Path) -> Iterator[BackedUpKey]:
+    with file.open("rb") as lines:
+        next(lines)
+        line = next(lines)
+        for following in lines:  # the last one is the stamp
+            yield msgspec.json.decode(line, type=BackedUpKey)
+            line = following
+
+
+def _batches(keys: Iterable[BackedUpKey]) -> Iterator[Sequence[BackedUpKey]]:
+    batch: list[BackedUpKey] = []
+    for key in keys:
+        batch.append(key)
+        if len(batch) == READ_BATCH:
+            yield batch
+            batch = []
+    yield batch
