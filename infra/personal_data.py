@@ -103,6 +103,7 @@ IMPERSONAL_TABLES = frozenset(
         "projection_skips",
         "projections",
         "relays",
+        "security_log_lock",
         "session_cuts",
         "siem_checkpoint",
     }

@@ -23,6 +23,8 @@ LOCK_APPENDS = "LOCK TABLE palimpsest.append_lock IN SHARE UPDATE EXCLUSIVE MODE
 """Taken by `append_events`: one batch at a time, so that commit order is position order."""
 LOCK_INVALIDATIONS = "LOCK TABLE palimpsest.invalidate_lock IN SHARE UPDATE EXCLUSIVE MODE"
 """Taken by `invalidate`: one at a time, so that numbers of invalidations become visible in order."""
+LOCK_SECURITY_NUMBERS = "LOCK TABLE palimpsest.security_log_lock IN SHARE UPDATE EXCLUSIVE MODE"
+"""Taken by `number_security_entry`: one at a time, so that numbers of entries become visible in order."""
 ENQUEUING = "LOCK TABLE palimpsest.enqueue_lock IN ROW EXCLUSIVE MODE"
 """Taken by `enqueue_jobs`: any number at a time, none while a rotation closes a key."""
 LOCK_ENQUEUES = "LOCK TABLE palimpsest.enqueue_lock IN SHARE MODE"

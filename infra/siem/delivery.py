@@ -1,7 +1,8 @@
-"""Delivery of the history to a SIEM: page by page, in order, each at least once.
+"""Delivery of the history, and of the security log, to a SIEM: page by page, each in its order and at least once.
 
-The checkpoint moves after the server has confirmed a page. A process that dies in between sends the page again, so a
-receiver drops what it has by `position`; none is left out. One worker leads; others stand by.
+The checkpoint of the one or the other moves after the server has confirmed a page. A process that dies in between sends
+the page again, so a receiver drops what it has by `position` or `security_number`; none is left out. Both become
+visible in order, by a lock: what is read after a checkpoint is complete. One worker leads; others stand by.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from infra.postgres.database import Database
 from infra.postgres.leader_lease import LeaderLease
 from infra.postgres.locks import SIEM_LEADER
 from infra.sealing.keyring import Keyring
-from infra.siem.lines import line_of
+from infra.siem.lines import line_of, security_line_of
 from infra.store.log_rows import PAGE_BYTES, page_of
 
 PAGE_EVENTS = 500
@@ -28,6 +29,15 @@ MAX_DELAY_SECONDS = 60.0
 CHECKPOINT = "SELECT position FROM siem_checkpoint"
 MOVE = "UPDATE siem_checkpoint SET position = %s, confirmed_at = clock_timestamp() WHERE position = %s"
 PAGE = page_of("SELECT * FROM stored_events WHERE notification_id > %s ORDER BY notification_id LIMIT %s")
+
+SECURITY_CHECKPOINT = "SELECT security_number FROM siem_checkpoint"
+MOVE_SECURITY = """
+UPDATE siem_checkpoint SET security_number = %s, confirmed_at = clock_timestamp() WHERE security_number = %s
+"""
+ENTRIES = """
+SELECT number, at, id, action, outcome, request_id, count, user_id, session_id, reason FROM security_log
+WHERE number > %s ORDER BY number LIMIT %s
+"""
 
 leading_gauge = Gauge("palimpsest_siem_leading", "Whether this process delivers to the SIEM")
 failing_gauge = Gauge("palimpsest_siem_failures", "Tries of the present page that the SIEM has not confirmed")
@@ -72,7 +82,8 @@ class SiemDelivery:
         while lease.held():
             pause = 0.0
             try:
-                failures, pause = 0, 0.0 if await self.deliver_page() else POLL_SECONDS
+                sent = [await self.deliver_page(), await self.deliver_entries()]
+                failures, pause = 0, 0.0 if any(sent) else POLL_SECONDS
             except NotDelivered as error:
                 failures += 1
                 pause = min(MAX_DELAY_SECONDS, POLL_SECONDS * 2 ** (failures - 1))
@@ -98,6 +109,22 @@ class SiemDelivery:
         await self._siem.send(b"".join(line_of(row, stamps) for row in rows))
         # If another process has moved it meanwhile, it has delivered the same events.
         await self._database.rows(MOVE, [rows[-1][0], position])
+        lines_total.inc(len(rows))
+        return True
+
+    async def deliver_entries(self) -> bool:
+        """Send the entries of the security log after their checkpoint, as `deliver_page` sends events.
+
+        Raises:
+            NotDelivered: the server has not confirmed them.
+            Unavailable: the database does not answer.
+        """
+        ((number,),) = await self._database.rows(SECURITY_CHECKPOINT, [])
+        rows = await self._database.rows(ENTRIES, [number, PAGE_EVENTS])
+        if not rows:
+            return False
+        await self._siem.send(b"".join(map(security_line_of, rows)))
+        await self._database.rows(MOVE_SECURITY, [rows[-1][0], number])
         lines_total.inc(len(rows))
         return True
 

@@ -1,4 +1,6 @@
-"""Lines for a SIEM: the circumstances of an event as JSON, without personal fields. README.md describes the form.
+"""Lines for a SIEM, as JSON without personal fields: of an event its circumstances, and entries of the security log.
+
+README.md describes the form.
 
 Ids are of users and things, whose names and texts are sealed and stay here.
 """
@@ -19,6 +21,9 @@ SHOWN = {get_topic(AuditRead.HistoryRead): ("operation", "topic", "aggregate_id"
 """The fields of events that lines have, by type: what auditors have read, and of whom."""
 
 
+SecurityRow = tuple[Any, ...]
+
+
 class SiemLine(msgspec.Struct, omit_defaults=True):
     """One line. `error`: why the event cannot be read; its circumstances are missing then."""
 
@@ -37,6 +42,26 @@ class SiemLine(msgspec.Struct, omit_defaults=True):
     traceparent: str | None = None
     data: dict[str, Any] | None = None
     error: str | None = None
+
+
+class SecurityLine(msgspec.Struct, omit_defaults=True):
+    """One entry of the security log, without the client, whose address and program are personal."""
+
+    security_number: int
+    at: datetime
+    id: UUID
+    action: str
+    outcome: str
+    request_id: UUID
+    count: int
+    user_id: UUID | None = None
+    session_id: UUID | None = None
+    reason: str | None = None
+
+
+def security_line_of(row: SecurityRow) -> bytes:
+    """Return the line of an entry, with its end. `row`: in the order of the fields of `SecurityLine`."""
+    return msgspec.json.encode(SecurityLine(*row)) + b"\n"
 
 
 def line_of(row: LogRow, stamps: StoreKeys) -> bytes:

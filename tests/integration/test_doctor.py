@@ -442,6 +442,13 @@ def test_a_siem_that_has_not_confirmed_the_log_for_minutes_is_a_warning(
     execute(database, "UPDATE stored_events SET recorded_at = clock_timestamp()")
     doctor()
     assert "✓ SIEM         it has confirmed the log up to position 0" in capsys.readouterr().out
+    entry = "INSERT INTO security_log (at, id, request_id, action, outcome, count) "
+    execute(
+        database,
+        entry + "SELECT now() - interval '6 minutes', id, id, 'log_in', 'done', 1 FROM gen_random_uuid() AS id",
+    )
+    doctor()
+    assert "the next entry of the security log waits for over 5 minutes" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("days", "warns"), [(90, False), (91, True)])

@@ -78,8 +78,8 @@ def _elements(connection: psycopg.Connection) -> list[str]:
 def _concrete(
     connection: psycopg.Connection, query: str, names: set[str], elements: Sequence[str]
 ) -> list[tuple[str, list[str], str]]:
-    """Functions or operators with these names, for the types that are used."""
-    used = {*elements, *(f"{element}[]" for element in elements), "void"}
+    """Functions or operators with these names, for the types that are used, and for names of tables and sequences."""
+    used = {*elements, *(f"{element}[]" for element in elements), "regclass", "void"}
     found: dict[tuple[str, tuple[str, ...]], str] = {}
     for name, arguments, result in connection.execute(query.encode(), [list(names)]):
         for element in elements:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from adapters import siem
@@ -33,15 +34,15 @@ import asyncio, os, signal, sys
 from tests.integration.siem.test_delivery import delivering
 from infra.siem import delivery
 
-async def deliver(url, siem_url, cafile):
+async def deliver(method, url, siem_url, cafile):
     async with delivering(url, siem_url, cafile) as (_, made):
         moved = made._database.rows
         async def die_before_the_checkpoint(query, params):
-            if query == delivery.MOVE:
+            if query in (delivery.MOVE, delivery.MOVE_SECURITY):
                 os.kill(os.getpid(), signal.SIGKILL)
             return await moved(query, params)
         made._database.rows = die_before_the_checkpoint
-        await made.deliver_page()
+        await getattr(made, method)()
 
 asyncio.run(deliver(*sys.argv[1:]))
 """
@@ -134,19 +135,24 @@ async def test_a_server_with_an_unknown_certificate_gets_nothing(database: Datab
     assert server.requests == []
 
 
+async def killed_before_the_checkpoint(method: str, database: Database, server: SiemServer) -> None:
+    """Let another process deliver a page, and kill it when the server has confirmed it."""
+    killed = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", PAGES, method, database.app_url, server.url, str(server.authority)],
+        cwd=PROJECT,
+        capture_output=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+
+
 async def test_a_process_that_is_killed_before_the_checkpoint_repeats_and_leaves_no_gap(
     database: Database, server: SiemServer
 ) -> None:
     async with delivering(database.app_url, server.url, server.authority) as (opened, made):
         await fill(opened)
-        killed = await asyncio.to_thread(
-            subprocess.run,
-            [sys.executable, "-c", PAGES, database.app_url, server.url, str(server.authority)],
-            cwd=PROJECT,
-            capture_output=True,
-            check=False,
-        )
-        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        await killed_before_the_checkpoint("deliver_page", database, server)
         assert server.positions == [*range(1, EVENTS + 1)]
         assert rows(database.admin_url, delivery.CHECKPOINT) == [(0,)]
         assert await made.deliver_page()
@@ -198,3 +204,85 @@ async def test_a_damaged_event_has_a_line_too(database: Database, server: SiemSe
     assert server.positions == [*range(1, EVENTS + 1)]
     assert [line.get("error") for line in server.confirmed[:3]] == [None, "Damage", None]
     assert json.dumps(server.confirmed[1]).find("actor_id") == -1
+
+
+ENTRY = """
+INSERT INTO security_log (at, id, user_id, request_id, action, outcome, reason, count, network, sealed)
+VALUES (now(), gen_random_uuid(), %s, gen_random_uuid(), 'log_in', 'refused', 'wrong_password', 1, %s, %s)
+"""
+WAITING = "SELECT FROM pg_locks WHERE relation = 'palimpsest.security_log_lock'::regclass AND NOT granted"
+NUMBERS = "SELECT number FROM security_log ORDER BY number"
+
+
+def enter(database: Database, number: int) -> list[int]:
+    """Write entries about a user, with what is personal of the client. Returns the numbers of all."""
+    for _ in range(number):
+        rows(database.part_url("api"), ENTRY, UUID(int=0xADA), b"Canary network", b"Canary client")
+    return [number for (number,) in rows(database.admin_url, NUMBERS)]
+
+
+def security_numbers(server: SiemServer) -> list[int]:
+    return [line["security_number"] for line in server.confirmed]
+
+
+async def test_each_entry_of_the_security_log_is_delivered_once_in_order_without_the_client(
+    database: Database, server: SiemServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "PAGE_EVENTS", 2)
+    numbers = enter(database, 3)
+    async with delivering(database.app_url, server.url, server.authority) as (opened, made):
+        await lag.measure(opened.database)
+        assert lag.security_seconds_gauge._value.get() > 0
+        while await made.deliver_entries():
+            pass
+        numbers = enter(database, 1)
+        assert await made.deliver_entries()
+        assert not await made.deliver_page()
+        await lag.measure(opened.database)
+    assert security_numbers(server) == numbers
+    assert lag.security_seconds_gauge._value.get() == 0
+    assert len(server.requests) == 3
+    [line, *_] = server.confirmed
+    assert (line["user_id"], line["action"], line["outcome"]) == (str(UUID(int=0xADA)), "log_in", "refused")
+    assert (line["reason"], line["count"], "session_id" in line) == ("wrong_password", 1, False)
+    assert not any(b"Canary" in body or b"network" in body for _, body in server.requests)
+
+
+async def test_entries_that_are_not_confirmed_come_again_after_a_kill_too(
+    database: Database, server: SiemServer
+) -> None:
+    numbers = enter(database, 3)
+    server.behaviour.append(500)
+    async with delivering(database.app_url, server.url, server.authority) as (_, made):
+        with pytest.raises(NotDelivered):
+            await made.deliver_entries()
+        await killed_before_the_checkpoint("deliver_entries", database, server)
+        assert rows(database.admin_url, delivery.SECURITY_CHECKPOINT) == [(0,)]
+        assert await made.deliver_entries()
+    assert security_numbers(server) == numbers * 2
+    assert rows(database.admin_url, delivery.SECURITY_CHECKPOINT) == [(numbers[-1],)]
+
+
+async def test_an_entry_that_is_committed_late_is_not_passed_over(database: Database, server: SiemServer) -> None:
+    """An entry that is written waits for those that were written before it, so no number comes behind another."""
+    async with delivering(database.app_url, server.url, server.authority) as (_, made):
+        with psycopg.connect(database.part_url("api")) as slow:
+            slow.execute(ENTRY, [UUID(int=1), None, None])
+            quick = asyncio.create_task(asyncio.to_thread(enter, database, 1))
+            await until(lambda: bool(rows(database.admin_url, WAITING)))
+            assert not await made.deliver_entries()
+            slow.commit()
+        numbers = await quick
+        assert await made.deliver_entries()
+    assert security_numbers(server) == numbers
+    assert [line["user_id"] for line in server.confirmed] == [str(UUID(int=1)), str(UUID(int=0xADA))]
+
+
+async def test_the_writer_of_an_entry_does_not_choose_its_number(database: Database) -> None:
+    [number] = enter(database, 1)
+    copied = (
+        "INSERT INTO security_log SELECT now(), gen_random_uuid(), user_id, session_id, request_id, action, outcome, "
+    )
+    copied += "reason, count, network, sealed, 1000000 FROM security_log"
+    rows(database.part_url("api"), copied)
+    assert rows(database.admin_url, NUMBERS) == [(number,), (number + 1,)]

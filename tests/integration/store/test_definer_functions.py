@@ -30,6 +30,7 @@ DEFINERS = (
     "invalidate",
     "keep_security_log",
     "keep_session_partitions",
+    "number_security_entry",
     "queue_place",
     "record_key",
     "rotate_session",
@@ -42,6 +43,10 @@ SETTINGS = """
 SELECT proname, proconfig FROM pg_proc WHERE pronamespace = 'palimpsest'::regnamespace AND prosecdef
 """
 ENQUEUE_ONE = "SELECT palimpsest.enqueue_jobs('{default}', '{0}', '{NULL}', ARRAY[%s], ARRAY[NULL]::timestamptz[])"
+ENTER = """
+INSERT INTO security_log (at, id, request_id, action, outcome, count)
+SELECT now(), id, id, 'log_in', 'done', 1 FROM gen_random_uuid() AS id
+"""
 EXECUTABLE_BY_ALL = """
 SELECT proname FROM pg_proc, aclexplode(coalesce(proacl, acldefault('f', proowner)))
 WHERE pronamespace = 'palimpsest'::regnamespace AND grantee = 0
@@ -69,11 +74,12 @@ def keyed(note: Note) -> Idempotency:
 
 
 async def use_every_branch(database: Database) -> None:
-    """A first key and another one, appends that are accepted, an erasure, and each kind of refusal."""
+    """Two keys, an entry of the security log, appends that are accepted, an erasure, and each kind of refusal."""
     for id in ("first", "second"):
         rows(database.part_url("api"), "SELECT record_key('signing', %s, '')", id)
     assert rows(database.admin_url, "SELECT id FROM keys") == [("first",)]
     rows(database.part_url("worker"), "SELECT palimpsest.keep_security_log()")
+    rows(database.part_url("api"), ENTER)
     for key, enqueued in (("open", True), ("first", False)):
         rows(database.admin_url, "UPDATE keys SET kind = 'key-encryption', state = 'closed'")
         assert rows(database.part_url("api"), ENQUEUE_ONE, Jsonb({"key": key})) == [(enqueued,)]
