@@ -103,17 +103,11 @@ def find_closed(history: History) -> FindClosed:
 
 
 def send(kafka: dict[str, Any], topics: Topics, records: Iterable[Planned]) -> None:
-    """Create the topics, and send the records in this order.
-
-    All topics are asked for together: each question to the broker takes a tenth of a second.
-    """
-    wanted = list(records)
+    """Create the topics, and send the records in this order."""
     with closing(KafkaAdminClient(**kafka)) as admin:
         create_missing(admin, topics, [*topics.events(), *topics.states()])
     with closing(KafkaProducer(**kafka, acks="all", linger_ms=5)) as producer:
-        for topic in {each.topic for each in wanted}:
-            producer._sender.add_topic(topic)
-        for each in wanted:
+        for each in records:
             producer.send(each.topic, partition=each.partition, key=each.key, value=each.value, headers=each.headers)
         producer.flush()
 
