@@ -1,6 +1,7 @@
 """What generations and budgets add to a history."""
 
 from dataclasses import replace
+from uuid import uuid5
 
 from application.ports import Actor
 from domain.billing.budget import ALLOWANCES, Budget, BudgetExceeded, Spender, month_of
@@ -49,7 +50,7 @@ def ask(history: History) -> list[Root]:
             100,
             variants=history.random.choice([1, 1, 3]),
             sources=history.random.choice([[], [SourceDocument(document.id, 1)]]),
-            urgency=history.random.choice(["now", "batch"]),
+            urgency="batch" if document.id.int % 2 else "now",
         ),
         MODEL,
         Quote("0" * 64, 100, month_of(history.now)),
@@ -100,7 +101,7 @@ def _step(history: History, generation: Generation, document: Document, asker: A
     elif generation.is_open and chance < 0.15:
         generation.cancel(by=asker, now=now)
     elif generation.is_open and not generation.attempt_is_open:
-        batch_id = history.id() if generation.urgency == "batch" else None
+        batch_id = uuid5(generation.id, str(generation.attempt)) if generation.urgency == "batch" else None
         generation.start_attempt(document, prompt_tokens=110, obstacle=None, by=asker, now=now, batch_id=batch_id)
     elif generation.attempt_is_open and (chance < 0.4 or not generation.is_open):
         if chance < 0.2:
