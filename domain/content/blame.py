@@ -7,6 +7,7 @@ work grows with its steps, not with the length of the text at each of them.
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
+from uuid import UUID
 
 from domain.content.delta import Delta
 
@@ -15,10 +16,11 @@ MAX_STEPS = 200_000
 
 
 class Insertion(NamedTuple):
-    """A text that a revision wrote."""
+    """A text that a revision wrote. `generation_id`: of the text by a model that it is, or is a part of."""
 
     length: int
     revision: int
+    generation_id: UUID | None = None
 
 
 Marks = list[int | Insertion]
@@ -26,16 +28,49 @@ Marks = list[int | Insertion]
 
 
 class Passage(NamedTuple):
-    """The characters of a content from `start` to `end`, and the revision that wrote them."""
+    """The characters of a content from `start` to `end`, and the revision that wrote them.
+
+    `generation_id`: of the text by a model that they come from.
+    """
 
     start: int
     end: int
     revision: int
+    generation_id: UUID | None = None
 
 
-def marks_of(delta: Delta, revision: int) -> Marks:
-    """Return the marks of one save."""
-    return [Insertion(len(step), revision) if isinstance(step, str) else step for step in delta]
+class GeneratedText(NamedTuple):
+    """The characters from `start` to `end` of the content that a save left: a text by a model."""
+
+    start: int
+    end: int
+    generation_id: UUID
+
+
+def marks_of(delta: Delta, revision: int, generated: GeneratedText | None = None) -> Marks:
+    """Return the marks of one save. `generated`: what a model wrote of it; people wrote what is around it."""
+    if generated is None:
+        return [Insertion(len(step), revision) if isinstance(step, str) else step for step in delta]
+    marks: Marks = []
+    at = 0
+    for step in delta:
+        if isinstance(step, str):
+            marks += _parted(at, at + len(step), revision, generated)
+            at += len(step)
+        else:
+            marks.append(step)
+            at += max(step, 0)
+    return marks
+
+
+def _parted(start: int, end: int, revision: int, generated: GeneratedText) -> Iterator[Insertion]:
+    """Yield what a save inserted from `start` to `end`: before the text by the model, of it, and behind it."""
+    first = min(max(generated.start, start), end)
+    last = min(max(generated.end, first), end)
+    parts = ((first - start, None), (last - first, generated.generation_id), (end - last, None))
+    for length, generation_id in parts:
+        if length:
+            yield Insertion(length, revision, generation_id)
 
 
 def passages(history: Iterable[Marks]) -> list[Passage]:
@@ -44,7 +79,7 @@ def passages(history: Iterable[Marks]) -> list[Passage]:
     at = 0
     for mark in _composed(history):
         if isinstance(mark, Insertion):
-            found.append(Passage(at, at + mark.length, mark.revision))
+            found.append(Passage(at, at + mark.length, mark.revision, mark.generation_id))
             at += mark.length
     return found
 
@@ -129,8 +164,8 @@ class _Result:
         """Add a mark behind the others."""
         last = self.marks[-1] if self.marks else 0
         if isinstance(mark, Insertion):
-            if isinstance(last, Insertion) and last.revision == mark.revision:
-                self.marks[-1] = Insertion(last.length + mark.length, mark.revision)
+            if isinstance(last, Insertion) and last[1:] == mark[1:]:
+                self.marks[-1] = Insertion(last.length + mark.length, mark.revision, mark.generation_id)
                 return
         elif not isinstance(last, Insertion) and last * mark > 0:
             self.marks[-1] = last + mark
@@ -146,5 +181,6 @@ def _length(mark: int | Insertion) -> int:
 def _cut(mark: int | Insertion, count: int) -> tuple[int | Insertion, int | Insertion]:
     """Split a mark behind so many characters."""
     if isinstance(mark, Insertion):
-        return Insertion(count, mark.revision), Insertion(mark.length - count, mark.revision)
+        rest = Insertion(mark.length - count, mark.revision, mark.generation_id)
+        return Insertion(count, mark.revision, mark.generation_id), rest
     return count, mark - count

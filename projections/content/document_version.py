@@ -2,8 +2,8 @@
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,13 +13,14 @@ import msgspec
 from application.commands import ReadResult
 from application.content.document import DocumentView, document_view
 from application.ports import Actor, EventStore, ReadStore, RecordedEvent, StoredEvents
-from domain.content.blame import MAX_STEPS, Marks, marks_of, passages
+from domain.content.blame import MAX_STEPS, Marks, Passage, marks_of, passages
 from domain.content.document import Document, Status
 from domain.content.refusals import HistoryTooLong
 from domain.content.retention import ShownHistory
 from domain.kernel import NotFound, Party
 from projections.columns import columns_of
 from projections.content.document import DocumentDetails, document
+from projections.content.written_text import WrittenText, written_texts
 from projections.kernel import Change, PersonalData, ReadModel, Table, moment_of, reads
 from projections.names import with_names
 from projections.page import Page, bounded, page_of, read_cursor
@@ -72,13 +73,20 @@ class VersionPage(Page[VersionView]):
 
 @dataclass(frozen=True, slots=True)
 class BlamedPassage:
-    """The characters of a content from `start` to `end` (code points), and the version that wrote them."""
+    """The characters of a content from `start` to `end` (code points), and the version that wrote them.
+
+    `model`: the one that wrote them, as a part of the text `generation_id`, which the author had asked for; None:
+    people did. `is_sandbox`: no model wrote that text, but a stand-in for one.
+    """
 
     start: int
     end: int
     version: int
     author_id: UUID | None
     at: datetime
+    model: str | None = None
+    generation_id: UUID | None = None
+    is_sandbox: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,14 +297,14 @@ async def document_at(
     return None if earlier is None else ReadResult(document_view(earlier), read.causes)
 
 
-@reads(DocumentVersions, DocumentDetails, *ROLE_MODELS, "subscription")
+@reads(DocumentVersions, DocumentDetails, *ROLE_MODELS, "subscription", "generation")
 async def blame(
     rows: ReadStore, stored: StoredEvents, actor: Actor, id: UUID, version: int | None, *, now: datetime
 ) -> ReadResult[BlameView] | None:
     """Return who wrote which passage of a version; None: the document does not exist for the actor.
 
-    `version`: None is the current one. A passage that a restore brought back counts for the person who wrote it. The
-    versions that wrote passages are named, also if the plan of the owner hides them.
+    `version`: None is the current one. A passage that a restore brought back counts for the person who wrote it, and
+    for the model. The versions that wrote passages are named, also if the plan of the owner hides them.
 
     Raises:
         NotFound: the document has no such version.
@@ -316,12 +324,19 @@ async def blame(
     if place is not None:
         _require_shown(await shown_history(rows, _owner_of(read.view), now), place)
     saves = await rows.all(ContentSave, CONTENT_SAVES, [id, number])
+    texts = await written_texts(rows, id)
     by_version = {save.version: save for save in saves}
-    found = [
-        BlamedPassage(start, end, revision, by_version[revision].author_id, by_version[revision].at)
-        for start, end, revision in await asyncio.to_thread(passages, await _all_marks(stored, id, saves))
-    ]
-    return ReadResult(BlameView(number, found), read.causes)
+    found = await asyncio.to_thread(passages, await _all_marks(stored, id, saves, texts))
+    blamed = [_blamed(each, by_version[each.revision], texts) for each in found]
+    return ReadResult(BlameView(number, blamed), read.causes)
+
+
+def _blamed(passage: Passage, save: ContentSave, texts: Mapping[int, WrittenText]) -> BlamedPassage:
+    blamed = BlamedPassage(passage.start, passage.end, save.version, save.author_id, save.at)
+    if passage.generation_id is None:
+        return blamed
+    text = texts[save.version]
+    return replace(blamed, model=text.model, generation_id=text.generation_id, is_sandbox=text.is_sandbox)
 
 
 def _owner_of(view: DocumentView) -> Party:
@@ -332,9 +347,11 @@ def _require_shown(shown: ShownHistory, place: VersionPlace) -> None:
     shown.require(place.version, named=place.named, replaced_at=place.replaced_at)
 
 
-async def _all_marks(stored: StoredEvents, id: UUID, saves: list[ContentSave]) -> list[Marks]:
+async def _all_marks(
+    stored: StoredEvents, id: UUID, saves: list[ContentSave], texts: Mapping[int, WrittenText]
+) -> list[Marks]:
     marks, steps = list[Marks](), 0
-    async for each in _marks(stored, id, _lineage(saves)):
+    async for each in _marks(stored, id, _lineage(saves), texts):
         steps += len(each)
         if steps > MAX_STEPS:
             raise HistoryTooLong("Too many changes led to this version; ask who wrote an earlier one.")
@@ -356,10 +373,13 @@ def _lineage(saves: list[ContentSave]) -> list[ContentSave]:
     return found[::-1]
 
 
-async def _marks(stored: StoredEvents, id: UUID, saves: list[ContentSave]) -> AsyncIterator[Marks]:
+async def _marks(
+    stored: StoredEvents, id: UUID, saves: list[ContentSave], texts: Mapping[int, WrittenText]
+) -> AsyncIterator[Marks]:
     for first in range(0, len(saves), PAGE_EVENTS):
         page = saves[first : first + PAGE_EVENTS]
         events = await stored.events([(id, save.event_version) for save in page])
         for save, event in zip(page, events, strict=True):
             assert isinstance(event, Document.Created | Document.Saved)
-            yield marks_of(event.steps, save.version)
+            text = texts.get(save.version)
+            yield marks_of(event.steps, save.version, None if text is None else text.place)

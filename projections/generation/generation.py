@@ -55,12 +55,14 @@ class GenerationSummary:
 class GeneratedPassage:
     """A text that a model wrote: the characters from `start` to `end` of the content of `version`, as it was saved.
 
-    `sources`: the documents that it has drawn on, without those that the reader may not read now.
+    `is_sandbox`: no model wrote it, but a stand-in for one. `sources`: the documents that it has drawn on, without
+    those that the reader may not read now.
     """
 
     generation_id: UUID
     asker_id: UUID
     model: str
+    is_sandbox: bool
     version: int
     start: int
     end: int
@@ -73,7 +75,7 @@ class Generations(ReadModel):
     each as the attempt, of several variants with a dash and the variant.
     """
 
-    version = 4
+    version = 5
     roots = (Generation,)
     personal = PersonalData(
         "who has asked for how much text, and when", "the event generation.erased drops the row; it has ids and amounts"
@@ -97,6 +99,7 @@ class Generations(ReadModel):
             "batch_id": "uuid",
             "in_batch": "boolean NOT NULL",
             "answered_by": "text",
+            "is_sandbox": "boolean NOT NULL",
             "target": "text NOT NULL",
             "variants": "bigint NOT NULL",
             "source_ids": "uuid[]",
@@ -137,11 +140,11 @@ class Generations(ReadModel):
             case Generation.Answered() as answered:
                 result = "draft" if answered.revision is None else "written"
                 said = {"result": result, "draft_reason": answered.draft_reason, "answered_by": answered.model}
-                paid = {"in_batch": False, **_paid(answered), **_uncounted(answered)}
+                paid = {"in_batch": False, "is_sandbox": answered.is_sandbox, **_paid(answered), **_uncounted(answered)}
                 yield self._set(event, status="done", **said, **_written(answered, event), **paid)
             case Generation.VariantsAnswered(models=models) as answered:
                 said = {"result": "draft", "draft_reason": "asked", "answered_by": next(filter(None, models))}
-                paid = {"in_batch": False, **_paid(answered), **_uncounted(answered)}
+                paid = {"in_batch": False, "is_sandbox": answered.is_sandbox, **_paid(answered), **_uncounted(answered)}
                 yield self._set(event, status="done", **said, **paid)
             case Generation.DraftAccepted() as accepted:
                 said = {} if accepted.model is None else {"answered_by": accepted.model}
@@ -172,7 +175,7 @@ def _requested(table: Table, event: RecordedEvent) -> Change:
     asked = event.data
     assert isinstance(asked, Generation.Requested)
     source_ids = None if asked.source_documents is None else [UUID(id) for id in asked.source_documents]
-    own = {"in_batch": False, "source_ids": source_ids, "uncounted_requests": []}
+    own = {"in_batch": False, "is_sandbox": False, "source_ids": source_ids, "uncounted_requests": []}
     return new_row(table, event, status="queued", **own, **nothing, **zeros)
 
 
@@ -240,8 +243,9 @@ AND (g.created_at, g.id) < (coalesce(%(at)s, 'infinity'::timestamptz), coalesce(
 ORDER BY g.created_at DESC, g.id DESC LIMIT %(limit)s
 """  # noqa: S608 - columns of our own view
 PASSAGES = """
-SELECT id AS generation_id, asker_id, answered_by AS model, revision AS version, start_at AS start, end_at AS "end",
-    written_at AS at, coalesce(source_ids, '{}') AS source_ids, coalesce(source_versions, '{}') AS source_versions
+SELECT id AS generation_id, asker_id, answered_by AS model, is_sandbox, revision AS version, start_at AS start,
+    end_at AS "end", written_at AS at,
+    coalesce(source_ids, '{}') AS source_ids, coalesce(source_versions, '{}') AS source_versions
 FROM read.generation WHERE document_id = %s AND revision IS NOT NULL ORDER BY revision, start_at
 """
 IS_SOURCE = "d.id = ANY(%(ids)s)"
@@ -316,6 +320,7 @@ class _WrittenPassage:
     generation_id: UUID
     asker_id: UUID
     model: str
+    is_sandbox: bool
     version: int
     start: int
     end: int
@@ -330,6 +335,7 @@ class _WrittenPassage:
             generation_id=self.generation_id,
             asker_id=self.asker_id,
             model=self.model,
+            is_sandbox=self.is_sandbox,
             version=self.version,
             start=self.start,
             end=self.end,

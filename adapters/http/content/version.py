@@ -109,7 +109,8 @@ async def compare_versions(document_id: UUID, asked: Annotated[DifferenceQuery, 
 async def blame_version(document_id: UUID, asked: Annotated[BlameQuery, Query()], read: Read) -> Answer:
     """Show who wrote which passage of a version, and when, over the whole history. Requires the viewer role.
 
-    A passage that a restore brought back counts for the person who wrote it.
+    A passage that a restore brought back counts for the person who wrote it. `model` and `generation_id` are of what a
+    model wrote, at the request of the author; they are null for what people wrote.
     """
     result = await read.long_query(blame, read.history, read.actor, document_id, asked.version, now=read.now)
     return read.unversioned(read.found(await read.opened(result)))

@@ -25,10 +25,10 @@ def asked(owner: Account, document: str, **wish: Any) -> str:
     return str(answer.headers["Location"])
 
 
-def work(api: Api, path: str) -> ScriptedProvider:
+def work(api: Api, path: str, *, is_sandbox: bool = False) -> ScriptedProvider:
     """Let a worker write a generation."""
     provider = ScriptedProvider()
-    provider.scripts = [[TEXT[:7], TEXT[7:], AnswerEnd("complete", Usage(100, 10))]]
+    provider.scripts = [[TEXT[:7], TEXT[7:], AnswerEnd("complete", Usage(100, 10), is_sandbox)]]
 
     async def send_as_user(command: Command[Any], key: str, user_id: UUID, _: KnownRoots) -> Any:
         # The API sends no known aggregates: the command loads its own.
@@ -74,6 +74,38 @@ def test_a_text_that_was_asked_for_is_written_and_shown_everywhere(api: Api) -> 
     [passage] = owner.read(f"{document}/generated-passages")
     assert (passage["version"], passage["start"], passage["end"]) == (2, done["start"], done["end"])
     assert passage["model"] == done["model"]
+
+
+def test_blame_names_the_model_of_its_text_and_the_people_of_the_rest(api: Api) -> None:
+    owner = api.account("pro")
+    document = owner.document("Notes", "The river.")
+    path = asked(owner, document)
+    work(api, path)
+    edited = f"The river.\n\n{TEXT[:7]}often {TEXT[7:]}"
+    owner.write("PUT", document, json={"title": "Notes", "content": edited, "status": "draft"})
+    found = owner.read(f"{document}/versions/blame")["passages"]
+    names = ("start", "end", "version", "model", "generation_id", "is_sandbox")
+    people, model = (None, None, None), (owner.read(path)["model"], str(id_of(path)), False)
+    assert [tuple(each[name] for name in names) for each in found] == [
+        (0, 10, 1, *people),
+        (10, 12, 2, *people),
+        (12, 19, 2, *model),
+        (19, 25, 3, *people),
+        (25, len(edited), 2, *model),
+    ]
+
+
+def test_what_the_sandbox_wrote_is_marked_everywhere(api: Api) -> None:
+    owner = api.account("pro")
+    document = owner.document()
+    path = asked(owner, document)
+    work(api, path, is_sandbox=True)
+    owner.write("PUT", f"{document}/tags", 204, json={"tags": ["river"]})
+    [passage] = owner.read(f"{document}/generated-passages")
+    blamed = owner.read(f"{document}/versions/blame")["passages"][-1]
+    for seen in (owner.read(path), owner.read(f"{path}/receipt"), passage, blamed):
+        assert seen["is_sandbox"] is True
+    assert '"is_sandbox":true' in owner.client.get(f"{path}/events").text
 
 
 def test_a_watcher_gets_the_whole_text(api: Api) -> None:

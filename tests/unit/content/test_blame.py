@@ -1,12 +1,13 @@
 """Blame against a plain model: each character carries the revision that wrote it."""
 
 from itertools import groupby
+from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.content import delta
-from domain.content.blame import Insertion, Marks, Passage, compose, marks_of, passages
+from domain.content.blame import GeneratedText, Insertion, Marks, Passage, compose, marks_of, passages
 from domain.content.delta import Delta
 
 TRAPS = "ab\r\n e\N{COMBINING ACUTE ACCENT}\N{OTTER}\N{ZERO WIDTH JOINER}\N{RIGHT-TO-LEFT OVERRIDE}"
@@ -86,3 +87,30 @@ def test_the_work_grows_with_the_steps_of_a_history_and_not_with_its_text() -> N
     later: list[Marks] = [[1_000 * n, Insertion(1, n)] for n in range(2, 900)]
     history: list[Marks] = [[Insertion(1_000_000, 1)], *later]
     assert len(passages(history)) == 2 * 898 + 1
+
+
+MODEL = UUID(int=1)
+
+
+def test_only_the_text_of_a_model_is_its_own_and_a_later_edit_leaves_the_rest() -> None:
+    first = marks_of(["Rivers."], 1)
+    second = marks_of([7, "\n\nOtters swim."], 2, GeneratedText(9, 21, MODEL))
+    assert passages([first, second]) == [Passage(0, 7, 1), Passage(7, 9, 2), Passage(9, 21, 2, MODEL)]
+    third = marks_of([16, "often ", 4], 3)
+    rest = [Passage(9, 16, 2, MODEL), Passage(16, 22, 3), Passage(22, 27, 2, MODEL)]
+    assert passages([first, second, third])[2:] == rest
+
+
+@given(st.data())
+def test_a_range_of_a_save_is_of_the_model_where_the_save_wrote_it(data: st.DataObject) -> None:
+    before = data.draw(TEXTS)
+    steps = data.draw(deltas_of(len(before)))
+    content = delta.apply(before, steps)
+    start = data.draw(st.integers(0, len(content)))
+    end = data.draw(st.integers(start, len(content)))
+    history = [marks_of([before] if before else [], 1), marks_of(steps, 2, GeneratedText(start, end, MODEL))]
+    written = [revision for _, revision in signed([(character, 1) for character in before], steps, 2)]
+    found = {at: each for each in passages(history) for at in range(each.start, each.end)}
+    assert [found[at].revision for at in range(len(content))] == written
+    by_model = [at for at, revision in enumerate(written) if revision == 2 and start <= at < end]
+    assert [at for at in range(len(content)) if found[at].generation_id == MODEL] == by_model
