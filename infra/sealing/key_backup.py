@@ -18,17 +18,24 @@ import msgspec
 
 from infra.postgres.connect import Connection
 from infra.postgres.locks import LOCK_APPENDS
+from infra.sealing import receipts
 from infra.sealing.store_keys import Damage, Purpose, StoreKeys, framed
 
 FORM = "palimpsest-data-keys/1"
 KEPT_FOR = timedelta(days=7)
 NAME = "data-keys-%Y%m%dT%H%M%SZ.jsonl"
 READ_BATCH = 10_000
+MARGIN = timedelta(days=1)
+"""Of the time of a backup: the clocks of two machines differ, and erasures were under way when it was made."""
 
 ROWS = "SELECT subject_id, wrapped, kek_id, created_at, erased_at, receipt FROM data_keys"
 INSERT = """
 INSERT INTO data_keys (subject_id, wrapped, kek_id, created_at, erased_at, receipt)
 VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (subject_id) DO NOTHING
+"""
+ERASED_SINCE = """
+SELECT originator_id, max(originator_version), max(recorded_at) FROM stored_events
+WHERE topic = ANY(%s) AND recorded_at >= %s GROUP BY originator_id
 """
 
 
@@ -52,6 +59,27 @@ class Head(NamedTuple):
 
     form: str
     made_at: datetime
+
+
+class Backup(NamedTuple):
+    """A file that `open_backup` has checked."""
+
+    file: Path
+    made_at: datetime
+
+
+class LoggedErasure(NamedTuple):
+    """The last event that erased a stream: its version, and when it was recorded."""
+
+    version: int
+    at: datetime
+
+
+class RestoredKeys(NamedTuple):
+    """How many data keys were restored, and how many receipts of erased ones."""
+
+    keys: int
+    receipts: int
 
 
 def write_backup(connection: Connection, stamps: StoreKeys, folder: Path, now: datetime) -> tuple[Path, int]:
@@ -83,28 +111,72 @@ def write_backup(connection: Connection, stamps: StoreKeys, folder: Path, now: d
     return file, lines - 1
 
 
-def restore_backup(
-    connection: Connection, stamps: StoreKeys, kek_ids: Collection[str], file: Path, now: datetime
-) -> int:
-    """Add the data keys of a backup that the database lacks; return how many. What it has stays: also what is erased.
-
-    `kek_ids`: the key-encryption keys of this installation.
+def open_backup(file: Path, stamps: StoreKeys, now: datetime) -> Backup:
+    """Read a file once, to see that it is a backup of this installation, unchanged and new enough.
 
     Raises:
-        BackupRefused: the file is no backup of this installation, was changed, or is too old.
+        BackupRefused: it is not.
         OSError: it cannot be read.
     """
-    _require_whole(file, stamps, now)
-    added = 0
+    content, first, last = hashlib.sha256(), b"", b""
+    with file.open("rb") as lines:
+        for line in lines:
+            content.update(last)
+            first, last = first or line, line
+    try:
+        head = msgspec.json.decode(first, type=Head)
+        stamps.check(msgspec.json.decode(last, type=bytes), _message(content.digest()))
+    except (msgspec.DecodeError, Damage) as reason:
+        raise BackupRefused("it was changed, or is of another installation or store key") from reason
+    if head.form != FORM:
+        raise BackupRefused("it has another form than this release reads")
+    if head.made_at < now - KEPT_FOR:
+        raise BackupRefused(f"it is from {head.made_at:%F}, and older than {KEPT_FOR.days} days")
+    return Backup(file, head.made_at)
+
+
+def restore_backup(
+    connection: Connection, stamps: StoreKeys, kek_ids: Collection[str], backup: Backup, erasing: Collection[str]
+) -> RestoredKeys:
+    """Add the data keys of a backup that the database lacks. What it has stays: also what is erased.
+
+    A key that an event of the log has destroyed since is never there again, not even until the commit: its receipt is.
+    `kek_ids`: the key-encryption keys of this installation; `erasing`: the topics of the events that erase.
+
+    Raises:
+        BackupRefused: a key-encryption key is not known.
+        OSError: the file cannot be read.
+    """
+    keys = gone = 0
     with connection.transaction():
         connection.execute(LOCK_APPENDS)
+        erased = _erased_since(connection, backup.made_at - MARGIN, erasing)
         with connection.cursor() as cursor:
-            for batch in _batches(_keys(file)):
+            for batch in _batches(_keys(backup.file)):
                 if unknown := {key.kek_id for key in batch} - {*kek_ids}:
                     raise BackupRefused(f"its keys are wrapped by '{min(unknown)}', which is not in the key document")
-                cursor.executemany(INSERT, batch)
-                added += cursor.rowcount
-    return added
+                restored = [_without_erased(key, erased.get(key.subject_id), stamps) for key in batch]
+                cursor.executemany(INSERT, [key for key in restored if key.wrapped is not None])
+                keys += cursor.rowcount
+                cursor.executemany(INSERT, [key for key in restored if key.wrapped is None])
+                gone += cursor.rowcount
+    return RestoredKeys(keys, gone)
+
+
+def _erased_since(connection: Connection, since: datetime, erasing: Collection[str]) -> dict[UUID, LoggedErasure]:
+    rows = connection.execute(ERASED_SINCE, [[*erasing], since])
+    return {id: LoggedErasure(version, at) for id, version, at in rows}
+
+
+def _without_erased(key: BackedUpKey, erasure: LoggedErasure | None, stamps: StoreKeys) -> BackedUpKey:
+    """The key; only a receipt if the log has erased the subject after the key was made.
+
+    The receipt beside a key names the erasure before it. There is none if the subject had no key at that time.
+    """
+    if erasure is None or erasure.at <= key.created_at or erasure.version <= receipts.erasure_in(key.receipt):
+        return key
+    receipt = receipts.receipt(stamps, key.subject_id, erasure.at, erasure.version)
+    return key._replace(wrapped=None, erased_at=erasure.at, receipt=receipt)
 
 
 def _lines(connection: Connection, head: Head) -> Iterator[bytes]:
@@ -125,28 +197,6 @@ def _message(digest: bytes) -> bytes:
 
 def _made_at(file: Path) -> datetime:
     return datetime.strptime(f"{file.name}+0000", f"{NAME}%z")
-
-
-def _require_whole(file: Path, stamps: StoreKeys, now: datetime) -> None:
-    """Read a file once, to see that it is a backup, unchanged and new enough.
-
-    Raises:
-        BackupRefused: it is not.
-    """
-    content, first, last = hashlib.sha256(), b"", b""
-    with file.open("rb") as lines:
-        for line in lines:
-            content.update(last)
-            first, last = first or line, line
-    try:
-        head = msgspec.json.decode(first, type=Head)
-        stamps.check(msgspec.json.decode(last, type=bytes), _message(content.digest()))
-    except (msgspec.DecodeError, Damage) as reason:
-        raise BackupRefused("it was changed, or is of another installation or store key") from reason
-    if head.form != FORM:
-        raise BackupRefused("it has another form than this release reads")
-    if head.made_at < now - KEPT_FOR:
-        raise BackupRefused(f"it is from {head.made_at:%F}, and older than {KEPT_FOR.days} days")
 
 
 def _keys(file: Path) -> Iterator[BackedUpKey]:
