@@ -90,10 +90,12 @@ def backup(
     ring = KeySource(load().keys).read()
     try:
         with _database() as connection:
-            file, number = write_backup(connection, _stamps(connection, ring), folder, datetime.now(UTC))
+            written = write_backup(connection, _stamps(connection, ring), folder, datetime.now(UTC))
     except OSError as error:
         raise SetupError(f"The backup cannot be written into {folder} ({error.strerror}).") from None
-    typer.echo(f"{file} has {number} data keys. It is refused after {KEPT_FOR.days} days.")
+    typer.echo(f"{written.file} has {written.keys} data keys. It is refused after {KEPT_FOR.days} days.")
+    for file in written.unknown:
+        console.print(f"{file} is never removed: its name does not say when it was made.", style="yellow")
 
 
 @app.command()

@@ -24,6 +24,8 @@ from infra.sealing.store_keys import Damage, Purpose, StoreKeys, framed
 FORM = "palimpsest-data-keys/1"
 KEPT_FOR = timedelta(days=7)
 NAME = "data-keys-%Y%m%dT%H%M%SZ.jsonl"
+DRAFT = ".draft"
+"""Suffix of a backup that is being written; one is left by a process that was killed."""
 READ_BATCH = 10_000
 MARGIN = timedelta(days=1)
 """Of the time of a backup: the clocks of two machines differ, and erasures were under way when it was made."""
@@ -61,6 +63,14 @@ class Head(NamedTuple):
     made_at: datetime
 
 
+class WrittenBackup(NamedTuple):
+    """What `write_backup` has done. `unknown`: files that never expire, as their names say no time."""
+
+    file: Path
+    keys: int
+    unknown: list[Path]
+
+
 class Backup(NamedTuple):
     """A file that `open_backup` has checked."""
 
@@ -82,15 +92,15 @@ class RestoredKeys(NamedTuple):
     receipts: int
 
 
-def write_backup(connection: Connection, stamps: StoreKeys, folder: Path, now: datetime) -> tuple[Path, int]:
-    """Write all data keys into a private file of the folder; return it, and their number. Removes expired backups.
+def write_backup(connection: Connection, stamps: StoreKeys, folder: Path, now: datetime) -> WrittenBackup:
+    """Write all data keys into a private file of the folder. Removes expired ones, also unfinished ones.
 
     Raises:
         OSError: the folder or the file cannot be written.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     file, lines, content = folder / now.strftime(NAME), 0, hashlib.sha256()
-    draft = file.with_suffix(".draft")
+    draft = file.with_suffix(DRAFT)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as output:
@@ -105,10 +115,21 @@ def write_backup(connection: Connection, stamps: StoreKeys, folder: Path, now: d
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
-    for old in folder.glob("data-keys-*.jsonl"):
-        if _made_at(old) < now - KEPT_FOR:
-            old.unlink(missing_ok=True)
-    return file, lines - 1
+    return WrittenBackup(file, lines - 1, _remove_expired(folder, now))
+
+
+def _remove_expired(folder: Path, now: datetime) -> list[Path]:
+    """Remove the backups of a folder that have expired; return the files whose names say no time."""
+    unknown = []
+    for found in sorted([*folder.glob("data-keys-*.jsonl"), *folder.glob(f"data-keys-*{DRAFT}")]):
+        try:
+            made_at = datetime.strptime(f"{found.stem}.jsonl+0000", f"{NAME}%z")
+        except ValueError:
+            unknown.append(found)
+            continue
+        if made_at < now - KEPT_FOR:
+            found.unlink(missing_ok=True)
+    return unknown
 
 
 def open_backup(file: Path, stamps: StoreKeys, now: datetime) -> Backup:
@@ -193,10 +214,6 @@ def _line(value: object) -> bytes:
 
 def _message(digest: bytes) -> bytes:
     return framed(Purpose.KEY_BACKUP, digest)
-
-
-def _made_at(file: Path) -> datetime:
-    return datetime.strptime(f"{file.name}+0000", f"{NAME}%z")
 
 
 def _keys(file: Path) -> Iterator[BackedUpKey]:

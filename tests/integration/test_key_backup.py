@@ -55,6 +55,10 @@ def backups_in(folder: Path) -> list[Path]:
     return [*folder.glob("data-keys-*.jsonl")]
 
 
+def drafts_in(folder: Path) -> list[Path]:
+    return [*folder.glob("data-keys-*.draft")]
+
+
 async def registered(database: Database, *names: str) -> list[User]:
     users = [
         User.register(id=uuid4(), email=f"{name}@example.org", name=name, password_hash="-", now=NOW) for name in names
@@ -220,6 +224,23 @@ async def test_old_backups_are_removed_with_the_next_one_and_other_files_stay(
     kept = [file.read_text() for file in backups_in(tmp_path)]
     assert (len(kept), "new" in kept, "old" in kept) == (2, True, False)
     assert (tmp_path / "other.txt").exists()
+
+
+async def test_drafts_of_backups_that_were_killed_are_removed_like_backups(database: Database, tmp_path: Path) -> None:
+    for days in (8, 6):
+        made_at = datetime.now(UTC) - timedelta(days=days)
+        (tmp_path / made_at.strftime(key_backup.NAME)).with_suffix(".draft").write_text(str(days))
+    assert (await run("backup", tmp_path)).exit_code == 0
+    assert [file.read_text() for file in drafts_in(tmp_path)] == ["6"]
+
+
+async def test_a_file_whose_name_says_no_time_stays_and_is_named(database: Database, tmp_path: Path) -> None:
+    (tmp_path / "data-keys-old.jsonl").touch()
+    (tmp_path / (datetime.now(UTC) - timedelta(days=8)).strftime(key_backup.NAME)).touch()
+    done = await run("backup", tmp_path)
+    assert done.exit_code == 0, done.exception
+    assert "data-keys-old.jsonl is never removed" in done.output.replace("\n", "")
+    assert len(backups_in(tmp_path)) == 2
 
 
 async def test_keys_that_the_document_cannot_unwrap_are_refused(database: Database, tmp_path: Path) -> None:
