@@ -13,12 +13,13 @@ from uuid import UUID
 
 from application.generation.attempting import Attempt, request_name, store
 from application.generation.attempts import StartAttempt
+from application.generation.batch_failures import LASTING, BatchFailures
 from application.generation.canary import canary_of
 from application.generation.planning import AttemptPlan, planned
 from application.generation.provider_key import used_key
 from application.generation.queueing import by_own_keys
 from application.idempotency import KeyedHash
-from application.jobs import JobFailed, Retries, ScheduledJob, performs, report_unread
+from application.jobs import Retries, ScheduledJob, performs
 from application.known_roots import KnownRoots
 from application.ports import (
     BatchedGeneration,
@@ -31,11 +32,9 @@ from application.ports import (
     Moderation,
     NewId,
     Prompt,
-    PromptRefused,
     SendAsUser,
     TokenCounter,
     Unavailable,
-    Unreadable,
 )
 from domain.generation.generation import Generation
 from domain.kernel import Party
@@ -87,26 +86,16 @@ async def submit_batches(
     """Send what waits, but not to models that operators have paused.
 
     Raises:
-        Unavailable: some could not be sent; all others are.
-        JobFailed: some cannot be read; all others are sent.
+        Unavailable, Busy, InFlight, NotSettled: some could not be sent; all others are.
+        JobFailed: some cannot be read, or are refused; all others are sent.
     """
     waiting = await batched_generations.waiting()
     paused = await queue.paused({_resource(each) for each in waiting})
     starter = BatchStarter(batches, events, moderation, tokens, digests, send_as_user, clock)
-    outages: list[Unavailable] = []
-    refusals: list[PromptRefused] = []
     for lane in _lanes([each for each in waiting if _resource(each) not in paused]):
-        try:
+        async with starter.failures.going_on(lane[0].key_owner):
             await starter.send_all(lane, new_id)
-        except Unavailable as outage:
-            outages.append(outage)
-        except PromptRefused as refusal:
-            refusals.append(refusal)
-    if outages:
-        raise outages[0]
-    if refusals:
-        raise JobFailed(f"all else is sent, but the provider refuses batches: {refusals[0].reason}")
-    report_unread(starter.unread)
+    starter.failures.report()
 
 
 def _resource(generation: BatchedGeneration) -> str:
@@ -123,7 +112,7 @@ def _lanes(waiting: Sequence[BatchedGeneration]) -> list[list[BatchedGeneration]
 
 
 async def key_of(events: EventStore, owner: Party | None) -> str | None:
-    """Return the key of the provider that a payer uses; None: there is none, or ours is meant."""
+    """Return the key of the provider that a payer uses; None: there is none, or ours is meant. Raises `Unreadable`."""
     key = None if owner is None else await used_key(events, owner)
     return None if key is None else key.key
 
@@ -185,14 +174,14 @@ class BatchStarter:
     digests: KeyedHash
     send: SendAsUser
     clock: Clock
-    unread: list[UUID] = field(default_factory=list)
-    """Generations that cannot be read."""
+    failures: BatchFailures = field(default_factory=BatchFailures)
 
     async def send_all(self, waiting: Sequence[BatchedGeneration], new_id: NewId) -> None:
         """Send generations of one model and one key, in as many batches as they fill.
 
         Raises:
-            Unavailable, PromptRefused: they are not sent. `FollowBatches` ends the attempts that have started.
+            Unavailable, PromptRefused, Busy, InFlight, NotSettled: some are not sent.
+                `FollowBatches` ends the attempts that have started.
         """
         lane, filling = await self._lane(waiting[0]), _Filling(new_id(), self.clock())
         for first in range(0, len(waiting), AT_ONCE):
@@ -202,10 +191,11 @@ class BatchStarter:
             filling.prompts += [prompt for prompts in started if isinstance(prompts, list) for prompt in prompts]
             failures = {each.id: end for each, end in zip(some, started, strict=True) if isinstance(end, BaseException)}
             await self._withdraw(filling.id, failures)
-            if failures or filling.is_full:
+            passing = [failure for id, failure in failures.items() if not self.failures.is_noted(id, failure)]
+            if passing or filling.is_full:
                 await self._send(filling, lane)
                 filling = _Filling(new_id(), self.clock())
-            for failure in failures.values():
+            for failure in passing:
                 raise failure
         await self._send(filling, lane)
 
@@ -228,11 +218,7 @@ class BatchStarter:
 
     async def _start(self, id: UUID, batch_id: UUID, lane: _Lane) -> list[Prompt]:
         """Start the attempt of a generation. Returns its prompts; none: it is for another lane, or has ended."""
-        try:
-            generation = await self.events.load(Generation, id)
-        except Unreadable:
-            self.unread.append(id)
-            return []
+        generation = await self.events.load(Generation, id)
         if generation is None or generation.batch != "waiting":
             return []
         canary = canary_of(self.digests, id)
@@ -263,9 +249,13 @@ class BatchStarter:
         for id, failure in failures.items():
             if not isinstance(failure, Exception):
                 raise failure
-            generation = await self.events.load(Generation, id)
-            if generation is not None and generation.attempt_is_open and generation.batch_id == batch_id:
-                await batch_attempt(generation, batch_id, self.tokens, self.send).end_unasked()
+            try:
+                generation = await self.events.load(Generation, id)
+                if generation is not None and generation.attempt_is_open and generation.batch_id == batch_id:
+                    await batch_attempt(generation, batch_id, self.tokens, self.send).end_unasked()
+            except LASTING as lasting:
+                if not self.failures.is_noted(id, lasting):
+                    raise
 
     async def _send(self, filling: _Filling, lane: _Lane) -> None:
         """Let the provider begin a batch, if it has anything."""

@@ -1,10 +1,18 @@
 """Batches of several payers, some of whose things are damaged, replaced or late: all others go on."""
 
+from typing import Any
+from uuid import UUID
+
 import pytest
 
+from application.content.document import CreateDocument
 from application.generation import answering
+from application.generation.attempts import RecordAnswer, StartAttempt
 from application.generation.generation import CancelGeneration, RetryGeneration
 from application.generation.provider_key import DeleteProviderKey, SaveProviderKey
+from application.jobs import JobFailed
+from domain.generation.provider_key import KeyChoice
+from domain.kernel import NotFound, Party
 from tests.support.batch_studio import BatchStudio
 
 OWN, OTHER = "sk-ada-own-key-of-otters", "sk-ada-other-key-of-otters"
@@ -78,3 +86,78 @@ async def test_a_text_that_is_asked_for_again_with_an_own_key_is_not_paid_by_our
     await studio.go_through()
     assert (await studio.generation(asked.id)).status == "done"
     assert OWN in studio.server.keys
+
+
+async def test_a_document_that_is_damaged_stops_no_other_text_from_being_sent(studio: BatchStudio) -> None:
+    damaged, other = await ask_about_two_documents(studio)
+    with pytest.raises(JobFailed, match="1 streams cannot be read"):
+        await studio.submit()
+    assert (await studio.generation(damaged)).batch == "waiting"
+    assert (await studio.generation(other)).batch == "submitted"
+
+
+async def test_a_key_that_is_damaged_stops_no_other_key(studio: BatchStudio) -> None:
+    sent = await studio.ask_for_batch(target="draft")
+    await save_key(studio, OWN)
+    await studio.submit()
+    waiting = await studio.ask_for_batch(target="draft")
+    studio.store.unreadable.add(KeyChoice.id_of(Party("user", studio.ada.user_id)))
+    with pytest.raises(JobFailed, match="1 streams cannot be read"):
+        await studio.submit()
+    await studio.follow()
+    assert (await studio.generation(sent.id)).status == "done"
+    assert (await studio.generation(waiting.id)).batch == "waiting"
+
+
+async def test_a_text_that_cannot_be_recorded_is_paid_and_stops_no_other_one(studio: BatchStudio) -> None:
+    damaged, other = await ask_about_two_documents(studio, damage=False)
+    await studio.submit()
+    studio.store.unreadable.add(studio.document_id)
+    with pytest.raises(JobFailed, match="1 streams cannot be read"):
+        await studio.follow()
+    lost = await studio.generation(damaged)
+    assert (lost.batch, lost.tries, lost.cost_micros) == ("waiting", 1, 11)
+    assert (await studio.generation(other)).status == "done"
+    assert studio.server.files == {}
+    await studio.follow()
+
+
+async def test_a_command_that_is_refused_stops_no_other_text(
+    studio: BatchStudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused, other = [await studio.ask_for_batch(target="draft") for _ in range(2)]
+    refuse_commands(studio, monkeypatch, refused.id, StartAttempt)
+    with pytest.raises(JobFailed, match=r"1 generations are refused: .* \(not_found\)"):
+        await studio.submit()
+    monkeypatch.undo()
+    await studio.submit()
+    refuse_commands(studio, monkeypatch, refused.id, RecordAnswer)
+    with pytest.raises(JobFailed, match="1 generations are refused"):
+        await studio.follow()
+    assert (await studio.generation(other.id)).status == "done"
+    assert (await studio.generation(refused.id)).cost_micros == 11
+    assert studio.server.files == {}
+
+
+def refuse_commands(studio: BatchStudio, monkeypatch: pytest.MonkeyPatch, id: UUID, kind: type[Any]) -> None:
+    """Refuse the commands of a kind about a generation."""
+    send = studio._send_as_user
+
+    async def refusing(command: Any, *arguments: Any) -> Any:
+        if isinstance(command, kind) and command.generation_id == id:
+            raise NotFound("It is gone.")
+        return await send(command, *arguments)
+
+    monkeypatch.setattr(studio, "_send_as_user", refusing)
+
+
+async def ask_about_two_documents(studio: BatchStudio, damage: bool = True) -> tuple[UUID, UUID]:
+    """Ask for a text of each. Returns the generation of the one that is, or is to be, damaged, and the other one."""
+    damaged = await studio.ask_for_batch()
+    first = studio.document_id
+    studio.document_id = (await studio.ask(CreateDocument(title="More", content="A lake."), studio.ada)).id
+    other = await studio.ask_for_batch()
+    studio.document_id = first
+    if damage:
+        studio.store.unreadable.add(first)
+    return damaged.id, other.id
