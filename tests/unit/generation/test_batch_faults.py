@@ -13,7 +13,7 @@ from application.generation.provider_key import DeleteProviderKey, SaveProviderK
 from application.jobs import JobFailed
 from domain.generation.provider_key import KeyChoice
 from domain.kernel import NotFound, Party
-from tests.support.batch_studio import BatchStudio
+from tests.support.batch_studio import BatchStudio, Killed
 
 OWN, OTHER = "sk-ada-own-key-of-otters", "sk-ada-other-key-of-otters"
 
@@ -161,3 +161,17 @@ async def ask_about_two_documents(studio: BatchStudio, damage: bool = True) -> t
     if damage:
         studio.store.unreadable.add(first)
     return damaged.id, other.id
+
+
+async def test_a_batch_that_is_cleared_in_part_is_cleared_to_its_end(studio: BatchStudio) -> None:
+    asked = await studio.ask_for_batch()
+    studio.kill_at = "before clear"
+    with pytest.raises(Killed):
+        await studio.go_through()
+    [batch] = studio.server.batches.values()
+    del studio.server.files[batch["output_file_id"]]
+    before = len(studio.store.log)
+    await studio.follow()
+    assert len(studio.store.log) == before
+    assert studio.server.files == {}
+    assert (await studio.generation(asked.id)).status == "done"
