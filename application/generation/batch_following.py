@@ -14,7 +14,7 @@ from uuid import UUID
 from application.generation.answering import Answering
 from application.generation.attempting import request_name
 from application.generation.batch_failures import LASTING, BatchFailures, NotJudged
-from application.generation.batching import AT_ONCE, BATCH_RETRIES, batch_attempt, key_of
+from application.generation.batching import AT_ONCE, BATCH_RETRIES, MAX_TEXTS, batch_attempt, key_of, key_owner
 from application.generation.canary import canary_of
 from application.idempotency import KeyedHash
 from application.jobs import Retries, ScheduledJob, performs
@@ -46,6 +46,8 @@ ORPHANED_AFTER = timedelta(hours=1)
 """After this time a running batch with no generation that is known to be in it is cancelled."""
 FOLLOWED = timedelta(days=4)
 """How long batches are looked after: longer than the window of the provider, and than its files are kept."""
+OUR_TIME, KEY_TIME = timedelta(minutes=15), timedelta(minutes=3)
+"""The longest time that the batches of our key, and of one of payers, are followed in one run."""
 MISSING = "The rest of the batch"
 ID_LENGTH = 36
 """Of the id of a generation, with which the names of its requests begin."""
@@ -86,14 +88,15 @@ async def follow_batches(
         JobFailed: the provider refuses our key, or some generations cannot be read or ended; all else is done.
     """
     settler = BatchSettler(events, PatientModeration(moderation), tokens, digests, partial_texts, send_as_user)
-    follower = BatchFollower(batches, events, settler, clock())
-    keys = _by_key(await batched_generations.submitted(clock() - FOLLOWED))
+    submitted = await batched_generations.submitted(clock() - FOLLOWED)
+    owners = {each.batch: each.key_owner for each in submitted if each.batch is not None}
+    follower, keys = BatchFollower(batches, events, settler, owners, clock()), _by_key(submitted)
     if any(model.batch_input_price is not None for model in models.all()):
         # No generation names a batch any more if all of it was erased.
         keys.setdefault(None, [])
-    for owner, members in keys.items():
+    for owner in sorted(keys, key=lambda owner: owner is not None):  # what we pay comes first
         async with settler.failures.going_on(owner):
-            await follower.follow(owner, members)
+            await follower.follow(owner, keys[owner])
     settler.failures.report()
 
 
@@ -147,16 +150,16 @@ class BatchSettler:
             return None
 
     async def settle_all(
-        self, batch_id: UUID, ids: Iterable[UUID], results: Mapping[str, BatchResult], missing: BatchResult
+        self, batch_id: UUID, wanted: Sequence[Generation], results: Mapping[str, BatchResult], missing: BatchResult
     ) -> None:
-        """Record what has come of generations. `missing`: what has come of those that have no result.
+        """Record what has come of attempts under way. `missing`: what has come of those that have no result.
 
         A text that can never be recorded is noted, and its attempt is lost.
 
         Raises:
             NotJudged, Unavailable, Busy, InFlight, NotSettled: some texts are not recorded.
         """
-        wanted, ends = await self.attempts(batch_id, ids), []
+        ends: list[BaseException | None] = []
         for first in range(0, len(wanted), AT_ONCE):
             settling = [self._settle(each, batch_id, results, missing) for each in wanted[first : first + AT_ONCE]]
             ends += await asyncio.gather(*settling, return_exceptions=True)
@@ -199,15 +202,26 @@ class BatchFollower:
     batches: BatchProvider
     events: EventStore
     settler: BatchSettler
+    owners: Mapping[UUID, Party | None]
+    """Whose keys pay for the batches that are known: another key may show them, too."""
     now: datetime
 
     async def follow(self, owner: Party | None, members: Sequence[BatchedGeneration]) -> None:
         """Follow all batches of a key. `members`: the generations that are known to be, or to have been, in them.
 
         Raises:
-            Unavailable: the batches could not be listed.
+            Unavailable: the batches could not be listed, or there are too many of them.
             PromptRefused: the provider refuses our key.
+            Unreadable: the key is damaged.
         """
+        longest = OUR_TIME if owner is None else KEY_TIME
+        try:
+            async with asyncio.timeout(longest.total_seconds()):
+                await self._follow(owner, members)
+        except TimeoutError:
+            raise Unavailable("The provider (too slow)") from None
+
+    async def _follow(self, owner: Party | None, members: Sequence[BatchedGeneration]) -> None:
         ids: dict[UUID, list[BatchedGeneration]] = {}
         for member in members:
             if member.batch is not None:
@@ -223,18 +237,25 @@ class BatchFollower:
             if owner is None or not isinstance(failure, KeyRefused):
                 raise
             for batch_id, some in ids.items():
-                await self.settler.settle_all(batch_id, _submitted(some), {}, failure)
+                await self._refuse(batch_id, _submitted(some), failure)
             return
         for batch in found:
-            async with self.settler.failures.going_on(owner):
-                await self._follow_one(batch, ids.get(batch.id, []), key)
+            if self.owners.get(batch.id, owner) == owner:
+                async with self.settler.failures.going_on(owner):
+                    await self._follow_one(batch, ids.get(batch.id, []), owner, key)
         begun = {batch.id for batch in found if batch.stage != "uploaded"}
         for batch_id, some in ids.items():
             late = [each.id for each in some if each.is_submitted and self.now - each.since > LOST_AFTER]
             if batch_id not in begun and late:
                 await self.settler.end_unasked(batch_id, late)
 
-    async def _follow_one(self, batch: ProviderBatch, members: Sequence[BatchedGeneration], key: str | None) -> None:
+    async def _refuse(self, batch_id: UUID, ids: Iterable[UUID], refusal: KeyRefused) -> None:
+        """End the attempts of a batch that cannot be reached, as its key is not used any more."""
+        await self.settler.settle_all(batch_id, await self.settler.attempts(batch_id, ids), {}, refusal)
+
+    async def _follow_one(
+        self, batch: ProviderBatch, members: Sequence[BatchedGeneration], owner: Party | None, key: str | None
+    ) -> None:
         """Cancel a batch that is not wanted any more, record what has come of one that has ended, and clear it."""
         age, ids = self.now - batch.created_at, _submitted(members)
         if batch.stage == "running":
@@ -246,9 +267,12 @@ class BatchFollower:
                 await self.batches.clear(batch, key)
         elif batch.stage != "cancelling":
             results = await self.batches.results(batch, key)
-            named = [UUID(name[:ID_LENGTH]) for name in results]
+            named = [*dict.fromkeys(UUID(name[:ID_LENGTH]) for name in results)][:MAX_TEXTS]
+            wanted = await self.settler.attempts(batch.id, dict.fromkeys([*ids, *named]))
+            if any(key_owner(each) != owner for each in wanted):
+                return  # The file of a payer decides on no texts of others.
             missing = AnswerCut(MISSING) if batch.stage == "completed" else Unavailable(MISSING)
-            await self.settler.settle_all(batch.id, dict.fromkeys([*ids, *named]), results, missing)
+            await self.settler.settle_all(batch.id, wanted, results, missing)
             await self.batches.clear(batch, key)
 
 

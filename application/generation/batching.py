@@ -117,6 +117,11 @@ async def key_of(events: EventStore, owner: Party | None) -> str | None:
     return None if key is None else key.key
 
 
+def key_owner(generation: Generation) -> Party | None:
+    """Return the payer whose own key of the provider pays; None: ours does."""
+    return generation.payer if generation.own_key else None
+
+
 def batch_key(generation_id: UUID, batch_id: UUID) -> str:
     """Return what the keys of commands about a generation in a batch begin with."""
     return f"batch:{batch_id}:{generation_id}"
@@ -142,8 +147,7 @@ class _Lane:
 
     def takes(self, generation: Generation, plan: AttemptPlan) -> bool:
         """Return whether the generation is still for this model and this key. The read model may be behind."""
-        owner = generation.payer if generation.own_key else None
-        if (generation.writer, owner) != (self.model, self.owner):
+        if (generation.writer, key_owner(generation)) != (self.model, self.owner):
             return False
         return plan.prompt is None or plan.refused is not None or plan.prompt.key == self.key
 

@@ -1,18 +1,22 @@
 """Batches of several payers, some of whose things are damaged, replaced or late: all others go on."""
 
+import asyncio
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from application.content.document import CreateDocument
-from application.generation import answering
+from application.generation import answering, batch_following
 from application.generation.attempts import RecordAnswer, StartAttempt
 from application.generation.generation import CancelGeneration, RetryGeneration
 from application.generation.provider_key import DeleteProviderKey, SaveProviderKey
 from application.jobs import JobFailed
+from application.ports import ProviderBatch, Unavailable
 from domain.generation.provider_key import KeyChoice
 from domain.kernel import NotFound, Party
+from tests.support.batch_server import result_of
 from tests.support.batch_studio import BatchStudio, Killed
 
 OWN, OTHER = "sk-ada-own-key-of-otters", "sk-ada-other-key-of-otters"
@@ -175,3 +179,62 @@ async def test_a_batch_that_is_cleared_in_part_is_cleared_to_its_end(studio: Bat
     assert len(studio.store.log) == before
     assert studio.server.files == {}
     assert (await studio.generation(asked.id)).status == "done"
+
+
+async def test_another_key_that_shows_a_batch_neither_reads_nor_cancels_it(
+    studio: BatchStudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await save_key(studio, OWN)
+    own = await studio.ask_for_batch()
+    await studio.submit()
+    studio.server.is_held = True
+    monkeypatch.setattr(batch_following, "ORPHANED_AFTER", timedelta(-1))
+    await studio.follow()
+    assert [batch["status"] for batch in studio.server.batches.values()] == ["validating"]
+    studio.server.is_held = False
+    await studio.follow()
+    assert (await studio.generation(own.id)).status == "done"
+
+
+async def test_a_file_of_a_payer_decides_on_no_text_of_ours(studio: BatchStudio) -> None:
+    ours = await studio.ask_for_batch()
+    studio.server.is_held = True
+    studio.batched.seen = len(studio.store.log)
+    await studio.submit()
+    await save_key(studio, OWN)
+    [batch] = studio.server.batches.values()
+    studio.server.end(batch, "completed", [result_of(line, "Lies.") for line in studio.server.lines(batch)], [])
+    ports = studio.performer_ports
+    sent = await studio.generation(ours.id)
+    assert sent.batch_id is not None
+    settler = batch_following.BatchSettler(
+        studio.store,
+        batch_following.PatientModeration(studio.moderation),
+        *(ports[name] for name in ("tokens", "digests", "partial_texts", "send_as_user")),  # type: ignore[arg-type]
+    )
+    follower = batch_following.BatchFollower(studio.batches, studio.store, settler, {}, studio.now)
+    await follower.follow(Party("user", studio.ada.user_id), [])
+    assert (await studio.generation(ours.id)).batch == "submitted"
+    assert studio.server.files != {}
+
+
+async def test_a_key_whose_batches_take_too_long_stops_no_other_one(
+    studio: BatchStudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await save_key(studio, OWN)
+    own = await studio.ask_for_batch(target="draft")
+    await studio.submit()
+    since, seen = studio.batches.since, []
+
+    async def slow(moment: datetime, key: str | None) -> list[ProviderBatch]:
+        seen.append(key)
+        if key == OWN:
+            await asyncio.Event().wait()
+        return await since(moment, key)
+
+    monkeypatch.setattr(studio.batches, "since", slow)
+    monkeypatch.setattr(batch_following, "KEY_TIME", timedelta(0))
+    with pytest.raises(Unavailable, match="too slow"):
+        await studio.follow()
+    assert seen == [None, OWN]
+    assert (await studio.generation(own.id)).batch == "submitted"
