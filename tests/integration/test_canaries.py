@@ -37,7 +37,7 @@ from infra.replay.certificate import Certificate
 from infra.replay.certifying import certify, check
 from projections.kernel import read_models
 from tests.support import relaying
-from tests.support.canaries import Canaries, Field
+from tests.support.canaries import Canaries, Field, files_of
 from tests.support.given import NOW
 from tests.support.kafka import own_topics
 from tests.support.personal_data import redis_keys
@@ -47,7 +47,6 @@ from tests.support.servers import Database, RedisForTests, redis_admin
 from tests.support.stores import CALL, Opened, open_store, rows
 from tests.support.waiting import wait_until
 
-FOLDERS = "SELECT current_setting('data_directory'), oid FROM pg_database WHERE datname = current_database()"
 KEYS = "SELECT FROM data_keys WHERE wrapped IS NOT NULL"
 CLEAR = {(name, column) for name, place in TABLES.items() for column in place.clear}
 SHOWN = {get_topic(root) for model in read_models() if model.personal.clear for root in model.roots}
@@ -56,12 +55,6 @@ SHOWN = {get_topic(root) for model in read_models() if model.personal.clear for 
 
 def quiet(done: int, goal: int) -> None:
     """Progress that is not shown."""
-
-
-def files_of(database: Database) -> tuple[Path, Path]:
-    """The folders of the files of a database, and of the write-ahead log of its server."""
-    [(folder, oid)] = rows(database.admin_url, FOLDERS)
-    return Path(folder) / "base" / str(oid), Path(folder) / "pg_wal"
 
 
 def remove_old_segments(database: Database) -> None:
