@@ -14,8 +14,9 @@ from uuid import UUID
 from application.generation.answering import Answering
 from application.generation.attempting import request_name
 from application.generation.batch_failures import LASTING, BatchFailures, NotJudged
-from application.generation.batching import AT_ONCE, BATCH_RETRIES, MAX_TEXTS, batch_attempt, key_of, key_owner
+from application.generation.batching import AT_ONCE, BATCH_RETRIES, MAX_TEXTS, batch_attempt, key_owner
 from application.generation.canary import canary_of
+from application.generation.provider_key import used_key
 from application.idempotency import KeyedHash
 from application.jobs import Retries, ScheduledJob, performs
 from application.ports import (
@@ -38,6 +39,7 @@ from application.ports import (
     Unreadable,
 )
 from domain.generation.generation import Generation
+from domain.generation.provider_key import ProviderKey
 from domain.kernel import Party
 
 LOST_AFTER = timedelta(minutes=20)
@@ -226,7 +228,8 @@ class BatchFollower:
         for member in members:
             if member.batch is not None:
                 ids.setdefault(member.batch, []).append(member)
-        key = await key_of(self.events, owner)
+        used = None if owner is None else await used_key(self.events, owner)
+        key = None if used is None else used.key
         try:
             if owner is not None and key is None:
                 raise KeyRefused("it is gone")
@@ -245,9 +248,18 @@ class BatchFollower:
                     await self._follow_one(batch, ids.get(batch.id, []), owner, key)
         begun = {batch.id for batch in found if batch.stage != "uploaded"}
         for batch_id, some in ids.items():
-            late = [each.id for each in some if each.is_submitted and self.now - each.since > LOST_AFTER]
+            late = [each for each in some if each.is_submitted and self.now - each.since > LOST_AFTER]
             if batch_id not in begun and late:
-                await self.settler.end_unasked(batch_id, late)
+                await self._end_late(batch_id, late, used)
+
+    async def _end_late(self, batch_id: UUID, late: Sequence[BatchedGeneration], used: ProviderKey | None) -> None:
+        """End the attempts of a batch that the provider does not have.
+
+        If the payer has saved another key since, another account may have written it: it is not sent again.
+        """
+        replaced = [each.id for each in late if used is not None and used.created_on > each.since]
+        await self._refuse(batch_id, replaced, KeyRefused("it was replaced"))
+        await self.settler.end_unasked(batch_id, [each.id for each in late if each.id not in replaced])
 
     async def _refuse(self, batch_id: UUID, ids: Iterable[UUID], refusal: KeyRefused) -> None:
         """End the attempts of a batch that cannot be reached, as its key is not used any more."""

@@ -238,3 +238,18 @@ async def test_a_key_whose_batches_take_too_long_stops_no_other_one(
         await studio.follow()
     assert seen == [None, OWN]
     assert (await studio.generation(own.id)).batch == "submitted"
+
+
+@pytest.mark.parametrize(("key", "status"), [(OWN, "queued"), (OTHER, "failed")])
+async def test_a_batch_of_a_key_that_was_replaced_is_not_sent_again(studio: BatchStudio, key: str, status: str) -> None:
+    await save_key(studio, OWN)
+    asked = await studio.ask_for_batch()
+    await studio.submit()
+    studio.server.batches, studio.server.files = {}, {}
+    await studio.go_on(hours=0.1)
+    await save_key(studio, key)
+    await studio.go_on(hours=0.5)
+    await studio.follow()
+    ended = await studio.generation(asked.id)
+    assert (ended.status, ended.attempt_is_open, ended.cost_micros) == (status, False, 0)
+    assert ended.refused == ("own_key" if key == OTHER else None)
