@@ -49,8 +49,8 @@ class BatchFailures:
         return True
 
     @asynccontextmanager
-    async def going_on(self, owner: Party | None) -> AsyncIterator[None]:
-        """Note why something cannot be done now, so that all else is done. `owner`: whose key pays; None: ours does."""
+    async def going_on(self, payer: Party | None) -> AsyncIterator[None]:
+        """Note why something cannot be done now, so that all else is done. `payer`: whose key pays; None: ours does."""
         try:
             yield
         except PASSING as failure:
@@ -60,9 +60,9 @@ class BatchFailures:
         except PromptRefused as refusal:
             self.by_provider.append(refusal)
         except Unreadable as failure:
-            if owner is None:
+            if payer is None:
                 raise
-            self.note(KeyChoice.id_of(owner), failure)
+            self.note(KeyChoice.id_of(payer), failure)
 
     def report(self) -> None:
         """End a job that has done all else, if anything has failed.

@@ -91,14 +91,14 @@ async def follow_batches(
     """
     settler = BatchSettler(events, PatientModeration(moderation), tokens, digests, partial_texts, send_as_user)
     submitted = await batched_generations.submitted(clock() - FOLLOWED)
-    owners = {each.batch: each.key_owner for each in submitted if each.batch is not None}
-    follower, keys = BatchFollower(batches, events, settler, owners, clock()), _by_key(submitted)
+    payers = {each.batch: each.key_owner for each in submitted if each.batch is not None}
+    follower, keys = BatchFollower(batches, events, settler, payers, clock()), _by_key(submitted)
     if any(model.batch_input_price is not None for model in models.all()):
         # No generation names a batch any more if all of it was erased.
         keys.setdefault(None, [])
-    for owner in sorted(keys, key=lambda owner: owner is not None):  # what we pay comes first
-        async with settler.failures.going_on(owner):
-            await follower.follow(owner, keys[owner])
+    for payer in sorted(keys, key=lambda payer: payer is not None):  # what we pay comes first
+        async with settler.failures.going_on(payer):
+            await follower.follow(payer, keys[payer])
     settler.failures.report()
 
 
@@ -204,11 +204,11 @@ class BatchFollower:
     batches: BatchProvider
     events: EventStore
     settler: BatchSettler
-    owners: Mapping[UUID, Party | None]
+    payers: Mapping[UUID, Party | None]
     """Whose keys pay for the batches that are known: another key may show them, too."""
     now: datetime
 
-    async def follow(self, owner: Party | None, members: Sequence[BatchedGeneration]) -> None:
+    async def follow(self, payer: Party | None, members: Sequence[BatchedGeneration]) -> None:
         """Follow all batches of a key. `members`: the generations that are known to be, or to have been, in them.
 
         Raises:
@@ -216,36 +216,36 @@ class BatchFollower:
             PromptRefused: the provider refuses our key.
             Unreadable: the key is damaged.
         """
-        longest = OUR_TIME if owner is None else KEY_TIME
+        longest = OUR_TIME if payer is None else KEY_TIME
         try:
             async with asyncio.timeout(longest.total_seconds()):
-                await self._follow(owner, members)
+                await self._follow(payer, members)
         except TimeoutError:
             raise Unavailable("The provider (too slow)") from None
 
-    async def _follow(self, owner: Party | None, members: Sequence[BatchedGeneration]) -> None:
+    async def _follow(self, payer: Party | None, members: Sequence[BatchedGeneration]) -> None:
         ids: dict[UUID, list[BatchedGeneration]] = {}
         for member in members:
             if member.batch is not None:
                 ids.setdefault(member.batch, []).append(member)
-        used = None if owner is None else await used_key(self.events, owner)
+        used = None if payer is None else await used_key(self.events, payer)
         key = None if used is None else used.key
         try:
-            if owner is not None and key is None:
+            if payer is not None and key is None:
                 raise KeyRefused("it is gone")
             found = await self.batches.since(self.now - FOLLOWED, key)
         except (PromptRefused, Unavailable) as failure:
             if not ids:
                 return  # Nothing is known to be there: the next look is soon enough.
-            if owner is None or not isinstance(failure, KeyRefused):
+            if payer is None or not isinstance(failure, KeyRefused):
                 raise
             for batch_id, some in ids.items():
                 await self._refuse(batch_id, _submitted(some), failure)
             return
         for batch in found:
-            if self.owners.get(batch.id, owner) == owner:
-                async with self.settler.failures.going_on(owner):
-                    await self._follow_one(batch, ids.get(batch.id, []), owner, key)
+            if self.payers.get(batch.id, payer) == payer:
+                async with self.settler.failures.going_on(payer):
+                    await self._follow_one(batch, ids.get(batch.id, []), payer, key)
         begun = {batch.id for batch in found if batch.stage != "uploaded"}
         for batch_id, some in ids.items():
             late = [each for each in some if each.is_submitted and self.now - each.since > LOST_AFTER]
@@ -266,7 +266,7 @@ class BatchFollower:
         await self.settler.settle_all(batch_id, await self.settler.attempts(batch_id, ids), {}, refusal)
 
     async def _follow_one(
-        self, batch: ProviderBatch, members: Sequence[BatchedGeneration], owner: Party | None, key: str | None
+        self, batch: ProviderBatch, members: Sequence[BatchedGeneration], payer: Party | None, key: str | None
     ) -> None:
         """Cancel a batch that is not wanted any more, record what has come of one that has ended, and clear it."""
         age, ids = self.now - batch.created_at, _submitted(members)
@@ -281,7 +281,7 @@ class BatchFollower:
             results = await self.batches.results(batch, key)
             named = [*dict.fromkeys(UUID(name[:ID_LENGTH]) for name in results)][:MAX_TEXTS]
             wanted = await self.settler.attempts(batch.id, dict.fromkeys([*ids, *named]))
-            if any(key_owner(each) != owner for each in wanted):
+            if any(key_owner(each) != payer for each in wanted):
                 return  # The file of a payer decides on no texts of others.
             missing = AnswerCut(MISSING) if batch.stage == "completed" else Unavailable(MISSING)
             await self.settler.settle_all(batch.id, wanted, results, missing)

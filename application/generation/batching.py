@@ -111,9 +111,9 @@ def _lanes(waiting: Sequence[BatchedGeneration]) -> list[list[BatchedGeneration]
     return [*lanes.values()]
 
 
-async def key_of(events: EventStore, owner: Party | None) -> str | None:
+async def key_of(events: EventStore, payer: Party | None) -> str | None:
     """Return the key of the provider that a payer uses; None: there is none, or ours is meant. Raises `Unreadable`."""
-    key = None if owner is None else await used_key(events, owner)
+    key = None if payer is None else await used_key(events, payer)
     return None if key is None else key.key
 
 
@@ -135,19 +135,19 @@ def batch_attempt(generation: Generation, batch_id: UUID, tokens: TokenCounter, 
 
 @dataclass(frozen=True, slots=True)
 class _Lane:
-    """What the batches of one model and one key have in common. `owner`: whose key pays; None: ours does.
+    """What the batches of one model and one key have in common. `payer`: whose key pays; None: ours does.
 
     `is_refused`: the key is gone, or the provider does not take it.
     """
 
     model: str
-    owner: Party | None
+    payer: Party | None
     key: str | None = field(repr=False)
     is_refused: bool
 
     def takes(self, generation: Generation, plan: AttemptPlan) -> bool:
         """Return whether the generation is still for this model and this key. The read model may be behind."""
-        if (generation.writer, key_owner(generation)) != (self.model, self.owner):
+        if (generation.writer, key_owner(generation)) != (self.model, self.payer):
             return False
         return plan.prompt is None or plan.refused is not None or plan.prompt.key == self.key
 
@@ -209,16 +209,16 @@ class BatchStarter:
         Raises:
             Unavailable, PromptRefused: it does not. Nothing is started then. The question costs nothing.
         """
-        owner, key = first.key_owner, await key_of(self.events, first.key_owner)
-        if owner is not None and key is None:
-            return _Lane(first.model, owner, None, is_refused=True)
+        payer, key = first.key_owner, await key_of(self.events, first.key_owner)
+        if payer is not None and key is None:
+            return _Lane(first.model, payer, None, is_refused=True)
         try:
             await self.batches.since(self.clock(), key)
         except KeyRefused:
-            if owner is None:
+            if payer is None:
                 raise
-            return _Lane(first.model, owner, key, is_refused=True)
-        return _Lane(first.model, owner, key, is_refused=False)
+            return _Lane(first.model, payer, key, is_refused=True)
+        return _Lane(first.model, payer, key, is_refused=False)
 
     async def _start(self, id: UUID, batch_id: UUID, lane: _Lane) -> list[Prompt]:
         """Start the attempt of a generation. Returns its prompts; none: it is for another lane, or has ended."""
