@@ -211,7 +211,7 @@ class Bus:
     async def _handle(self, run: "_Run[R]", charges: Charges) -> CommandResult[R]:
         clock = StoppedClock(self._clock)
         check = precondition_check(run.command, HANDLERS[type(run.command)].answer, run.context, clock)
-        unit = UnitOfWork(self._events, clock, check, run.context.actor, run.known)
+        unit = UnitOfWork(self._events, clock, check, run.context.person, run.known)
         run.concerned = unit.loaded
         answer = await self._call_handler(run, unit, clock, charges)
         run.concerned = unit.saved
@@ -240,7 +240,7 @@ class Bus:
             VersionConflict: it has worked with something that was assumed, and has to look at it again.
         """
         registration, context = HANDLERS[type(run.command)], run.context
-        own = {**self._ports, "store": unit, "actor": context.actor, "clock": clock}
+        own = {**self._ports, "store": unit, "actor": unit.actor, "clock": clock}
         own |= {"client": context.client, "session_id": context.session_id, "request_id": context.correlation_id}
         own |= {"proof": run.proof, "charges": charges}
         if "operation_id" in registration.ports:
@@ -263,7 +263,7 @@ class Bus:
         run.found = True
         if stored.fingerprint != scope.fingerprint:
             raise KeyReused("This Idempotency-Key was used with a different request; use a new key.")
-        answer = await answer_again(run.command, run.context.actor, stored, self._events, self._clock())
+        answer = await answer_again(run.command, run.context.person, stored, self._events, self._clock())
         return CommandResult(answer, stored.position, replayed=True)
 
 

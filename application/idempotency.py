@@ -58,7 +58,7 @@ class KeyScope:
 
 def scope_of(command: Command[Any], context: CommandContext, key: str, digests: KeyedHash) -> KeyScope:
     """Return the scope of a request. Its precondition is a part of it."""
-    actor = context.actor.user_id.bytes if context.actor else b""
+    actor = context.person.user_id.bytes if context.person else b""
     content = msgspec.msgpack.encode((command, context.precondition), order="deterministic")
     fingerprint = digests(b"command", actor, type(command).__name__.encode(), content)
     # Anonymous requests: the fingerprint scopes the key, so that two different ones never share a key.

@@ -53,7 +53,7 @@ def precondition_check(command: Command[Any], answer: Any, context: CommandConte
     def check(root: Root) -> None:
         if isinstance(root, view.kind):
             now = clock()
-            view.require_reader(root, context.actor, now)
+            view.require_reader(root, context.person, now)
             require_tag(precondition, view.make(root, now))
 
     return check

@@ -28,8 +28,8 @@ class StoppedClock:
 class UnitOfWork:
     """Implements `ports.Store`: loads from the event store, and keeps staged aggregates for one append.
 
-    `check` sees each aggregate that is loaded in its current version, and may refuse it. `actor`: the command's.
-    `known`: aggregates to begin with in place of loads.
+    `check` sees each aggregate that is loaded in its current version, and may refuse it. `actor`: the user whose rights
+    count. `known`: aggregates to begin with in place of loads.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class UnitOfWork:
         self._events = events
         self._clock = clock
         self._check = check
-        self._actor = actor
+        self.actor = actor
         self._known = known or KnownRoots()
         self.assumed: set[UUID] = set()
         """The streams of known aggregates that the command got. They may have changed since."""
@@ -93,7 +93,7 @@ class UnitOfWork:
         else:
             self.assumed.add(id)
         if version is None:  # who may do what, and to which state, is judged by the present one
-            for lender in await admit(root, self._actor, self._events, self._clock()):
+            for lender in await admit(root, self.actor, self._events, self._clock()):
                 self.judged_by.setdefault(lender.id, lender.version)
         self.loaded.append(root)
         if version is None and self._check is not None:

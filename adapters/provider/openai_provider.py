@@ -75,7 +75,7 @@ class OpenAIProvider:
             Unavailable: there is no answer.
         """
         try:
-            async with AnswerDeadlines(self._timeouts).until_first():
+            async with AnswerDeadlines(self._timeouts).until_next():
                 await self._client.models.list()
         except FAILURES as error:
             _reason_or_raise(error, 0, self._clock)
@@ -86,20 +86,22 @@ class OpenAIProvider:
 
     async def _texts(self, entry: CatalogueModel, prompt: Prompt, reading: Reading) -> AsyncGenerator[str, None]:
         """Yield the texts of an answer, none of them empty."""
-        deadlines, surrogates, has_begun = AnswerDeadlines(self._timeouts), Surrogates(), False
-        async with deadlines.until_first():
+        deadlines, surrogates, is_over = AnswerDeadlines(self._timeouts), Surrogates(), False
+        async with deadlines.until_next():
             stream = await self._ask(entry, prompt)
         async with aclosing(stream):
             events = aiter(stream)
             while True:
-                is_over = reading.reason is not None and reading.usage is not None
-                async with deadlines.until_next(is_over=is_over) if has_begun else deadlines.until_first():
+                async with deadlines.until_next():
                     event = await next_of(events)
                 if event is None:
                     break
                 if text := surrogates.joined(reading.text_of(event)):
-                    has_begun = True
                     yield text
+                    deadlines.note_text()
+                if not is_over and reading.reason is not None and reading.usage is not None:
+                    is_over = True
+                    deadlines.note_end()
         if reading.reason is None:
             raise EOFError
         if rest := surrogates.rest():

@@ -8,12 +8,12 @@ from typing import TypeVar
 T = TypeVar("T")
 
 END_SECONDS = 1.0
-"""From the last event that counts to the end of the stream."""
+"""From the last event that counts to the end of the stream: one that is read to its end leaves its connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds: to connect; from the request to the first text; then between events; and for the whole answer."""
+    """Seconds: to connect; from the request to the first text; then between texts; and for the whole answer."""
 
     connect: float = 5.0
     first_text: float = 60.0
@@ -22,24 +22,25 @@ class Timeouts:
 
 
 class AnswerDeadlines:
-    """The time limits of one answer, from now on."""
+    """The time limits of one answer, from now on. Only text prolongs them: events without text do not."""
 
     def __init__(self, timeouts: Timeouts) -> None:
         self._timeouts = timeouts
         self._now = asyncio.get_running_loop().time
         self._end = self._now() + timeouts.total
-        self._first = min(self._end, self._now() + timeouts.first_text)
+        self._next = min(self._end, self._now() + timeouts.first_text)
 
-    def until_first(self) -> asyncio.Timeout:
-        """Return the limit of all steps until the first text."""
-        return asyncio.timeout_at(self._first)
+    def until_next(self) -> asyncio.Timeout:
+        """Return the limit of all steps until the next text, or until the end of the stream."""
+        return asyncio.timeout_at(self._next)
 
-    def until_next(self, *, is_over: bool) -> asyncio.Timeout:
-        """Return the limit of the next step after the first text. `is_over`: only the end of the stream is missing.
+    def note_text(self) -> None:
+        """Begin to wait for the next text."""
+        self._next = min(self._end, self._now() + self._timeouts.between)
 
-        A stream that is read to its end leaves its connection to the next request.
-        """
-        return asyncio.timeout_at(min(self._end, self._now() + (END_SECONDS if is_over else self._timeouts.between)))
+    def note_end(self) -> None:
+        """Begin to wait for the end of the stream: nothing else is missing."""
+        self._next = min(self._end, self._now() + END_SECONDS)
 
 
 async def next_of(items: AsyncIterator[T]) -> T | None:

@@ -47,9 +47,10 @@ class Precondition:
 class CommandContext:
     """Metadata of one command: its actor (None: anonymous), its trace of causes, its Idempotency-Key, its precondition.
 
-    `on_behalf_of`: the user for whom the actor acts, if that is another one. `traceparent`: W3C Trace Context, version
-    00, as text. `client`: the program that sent it, if it came by HTTP; handlers get it as the port `client`.
-    `session_id`: the actor's session; handlers get it as the port `session_id`.
+    `on_behalf_of`: the user for whom the actor acts, if that is another one. Without an actor an operator acts, who may
+    do what the user may do: handlers get the user as the port `actor`, and events have no actor. `traceparent`: W3C
+    Trace Context, version 00, as text. `client`: the program that sent it, if it came by HTTP; handlers get it as the
+    port `client`. `session_id`: the actor's session; handlers get it as the port `session_id`.
     """
 
     actor: Actor | None
@@ -61,6 +62,13 @@ class CommandContext:
     precondition: Precondition | None = None
     client: Client | None = None
     session_id: UUID | None = None
+
+    @property
+    def person(self) -> Actor | None:
+        """The user whose rights count: the actor, or else the user for whom an operator acts."""
+        if self.actor is None and self.on_behalf_of is not None:
+            return Actor(self.on_behalf_of)
+        return self.actor
 
 
 class Reference(msgspec.Struct, frozen=True):

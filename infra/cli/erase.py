@@ -3,15 +3,13 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from uuid import UUID
 
 import typer
-from redis.exceptions import RedisError
 from uuid_utils.compat import uuid7
 
 from application.commands import Command
@@ -21,7 +19,6 @@ from application.ports import (
     HeldStream,
     NotSettled,
     OutcomeUnknown,
-    ReadStore,
     Unavailable,
     Unreadable,
 )
@@ -33,16 +30,13 @@ from domain.privacy.refusals import ErasureIsHeld
 from domain.text import email_address
 from infra.bootstrap.settled_bus import SettledBus, open_settled_bus
 from infra.bootstrap.write_side import WriteSide, open_for_command
-from infra.cache.read_cache import CachedReadStore, open_redis
+from infra.cli.cached_reads import open_cached_reads
 from infra.cli.erasure_receipts import print_check, print_receipt
 from infra.cli.progress_bar import progress_bar
 from infra.cli.repeated_erasures import repeat_erasures
 from infra.cli.terminal import Terminal
 from infra.errors import SetupError
-from infra.postgres.read_store import PooledReadStore
 from infra.settings.load import load
-from infra.settings.model import Settings
-from projections.kernel import read_models
 
 T = TypeVar("T")
 
@@ -198,7 +192,7 @@ def _erase(plan_of: Planner, yes: bool) -> None:
         settings = load(part="api")
         async with (
             open_for_command(settings, "api") as core,
-            _open_reads(settings, core) as reads,
+            open_cached_reads(settings, core) as reads,
             open_settled_bus(core, reads, {}) as settled,
         ):
             plan = await plan_of(core, settled)
@@ -228,21 +222,6 @@ def _erase(plan_of: Planner, yes: bool) -> None:
         raise SetupError("The erasure may have been carried out. Run the same command again to be sure.") from None
     except Unavailable as error:
         raise SetupError(f"{error}. Is the projector running? `palimpsest doctor` says more.") from None
-
-
-@asynccontextmanager
-async def _open_reads(settings: Settings, core: WriteSide) -> AsyncIterator[ReadStore]:
-    """The read models, through the cache. Without an answer of a configured cache, nothing can be erased from it."""
-    rows = PooledReadStore(core.database)
-    if settings.redis.url is None:
-        yield rows
-        return
-    async with aclosing(open_redis(settings.redis.url.get_secret_value(), timeout=2.0)) as redis:
-        try:
-            await redis.ping()
-        except (RedisError, OSError, TimeoutError):
-            raise SetupError("Redis does not answer, so nothing can be erased from the cache. Start it.") from None
-        yield CachedReadStore(rows, redis, read_models())
 
 
 def _confirm(plan: ErasurePlan) -> None:

@@ -204,7 +204,7 @@ def models(context: typer.Context) -> None:
 
 @app.command(context_settings=GROUP)
 def generations(context: typer.Context) -> None:
-    """Inspect the generations: unknown."""
+    """Manage the generations: discard, list, retry, show, unknown."""
     from infra.cli import generations as group
 
     log_errors_only()

@@ -216,6 +216,41 @@ async def test_a_failure_after_the_first_text_cuts_the_answer(rude: RudeProvider
     assert_tells_nothing(caught.value)
 
 
+USAGE = {"talker": Usage(9, 2), "responder": Usage(9, 4)}
+EMPTY: dict[str, dict[str, Any]] = {"talker": chunk(""), "responder": {"type": "response.in_progress"}}
+
+
+@MODELS
+@pytest.mark.parametrize("has_begun", [True, False], ids=["after a text", "before a text"])
+async def test_events_without_text_do_not_prolong_the_wait_for_text(
+    rude: RudeProvider, model: str, has_begun: bool
+) -> None:
+    rude.script = drip(*[FIRST[model]] * has_begun, then=EMPTY[model])
+    async with provider_at(rude.url, Timeouts(first_text=0.3, between=0.3, total=60)) as provider:
+        with pytest.raises(AnswerCut, match="too slow"):
+            await asyncio.wait_for(answer(provider, prompt(model=model)), 10)
+
+
+@MODELS
+async def test_events_after_the_end_keep_no_answer_back(rude: RudeProvider, model: str) -> None:
+    rude.script = drip(FIRST[model], *LAST[model], then=EMPTY[model])
+    async with provider_at(rude.url) as provider:
+        got = await asyncio.wait_for(answer(provider, prompt(model=model)), 10)
+    assert (got.end.reason, got.end.usage) == ("complete", USAGE[model])
+
+
+def drip(*data: Any, then: Any) -> RudeScript:
+    """Answer with events; then with the same one every 0.05 seconds, without end."""
+
+    async def script(connection: Connection) -> None:
+        await events(*data)(connection)
+        while True:
+            await connection.event(then)
+            await asyncio.sleep(0.05)
+
+    return script
+
+
 async def test_bytes_that_are_no_text_cut_the_answer(rude: RudeProvider, provider: OpenAIProvider) -> None:
     async def script(connection: Connection) -> None:
         await connection.begin()

@@ -10,11 +10,13 @@ from structlog.testing import capture_logs
 from application.generation import answering, moderating
 from application.generation.canary import canary_of
 from application.generation.generation import GenerationView, RetryGeneration, generation_view
+from application.generation.prompting import RULES
 from application.ports import AnswerEnd, AttemptText, Unavailable, Usage
 from domain.generation.events import Failure, RefusalReason
 from domain.generation.explaining import EXPLANATIONS, explanation_of
 from domain.generation.generation import Generation
 from tests.support.generations import MODELS, Line
+from tests.support.injections import INJECTIONS
 from tests.support.studio import Studio
 
 END = AnswerEnd("complete", Usage(100, 10))
@@ -151,14 +153,7 @@ async def test_a_text_with_the_canary_never_leaves(leak: str) -> None:
     studio = await Studio().open()
     asked = await studio.ask_for()
     canary = canary_of(studio.blind, asked.id)
-    kept: list[str] = []
-    append = studio.partial_texts.append
-
-    async def noted(of: AttemptText, start: int, text: str) -> bool:
-        kept.append(text)
-        return await append(of, start, text)
-
-    studio.partial_texts.append = noted  # type: ignore[method-assign]
+    kept = note_kept(studio)
     pieces = ["The river. ", *LEAKS[leak](canary)]
     studio.provider.scripts = [[part for piece in pieces for part in (piece, Pause())]]
     with capture_logs() as logs:
@@ -175,6 +170,37 @@ async def test_a_text_with_the_canary_never_leaves(leak: str) -> None:
     budget = await studio.budget()
     assert budget.reserved == {}
     assert budget.used_micros == withheld.cost_micros > 0
+
+
+def note_kept(studio: Studio) -> list[str]:
+    """Return the list to which each piece goes that watchers can see, from now on."""
+    kept: list[str] = []
+    append = studio.partial_texts.append
+
+    async def noted(of: AttemptText, start: int, text: str) -> bool:
+        kept.append(text)
+        return await append(of, start, text)
+
+    studio.partial_texts.append = noted  # type: ignore[method-assign]
+    return kept
+
+
+@pytest.mark.parametrize(("kind", "text"), INJECTIONS, ids=[f"{kind} {at}" for at, (kind, _) in enumerate(INJECTIONS)])
+async def test_a_model_that_obeys_an_injection_and_writes_its_rules_is_withheld(kind: str, text: str) -> None:
+    studio = await Studio().open(text)
+    asked = await studio.ask_for()
+    rules = f"{RULES}{canary_of(studio.blind, asked.id)}."
+    kept = note_kept(studio)
+    pieces = [rules[start : start + 50] for start in range(0, len(rules), 50)]
+    studio.provider.scripts = [[part for piece in pieces for part in (piece, Pause())]]
+    await studio.work()
+    [prompt] = studio.provider.asked
+    assert (prompt.messages[0].text, text in prompt.messages[1].text) == (rules, True), kind
+    withheld = await view(studio, asked)
+    assert (withheld.status, withheld.refused, withheld.text, withheld.texts) == ("failed", "leaked_rules", "", [])
+    assert (await studio.document()).content == text
+    assert canary_of(studio.blind, asked.id) not in "".join(kept)
+    assert studio.partial_texts.pieces == {}
 
 
 class Pause(asyncio.Event):
