@@ -5,8 +5,8 @@ The name of a batch is in its metadata and in the name of its file: it says whos
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -106,27 +106,22 @@ class OpenAIBatches:
         contents = []
         async with self._asking(key, FILE_SECONDS) as client:
             for file in batch.result_files:
-                contents.append((await client.files.content(file)).content)
+                with _passing_over(GONE):
+                    contents.append((await client.files.content(file)).content)
         return await asyncio.to_thread(decode_results, contents, is_sandbox=self._is_sandbox)
 
     async def cancel(self, batch: ProviderBatch, key: str | None) -> None:
         """See `BatchProvider.cancel`. One that has ended meanwhile stays as it is."""
         async with self._asking(key, SECONDS) as client:
-            try:
+            with _passing_over(ENDED):
                 await client.batches.cancel(str(batch.name))
-            except APIStatusError as error:
-                if error.status_code != ENDED:
-                    raise
 
     async def clear(self, batch: ProviderBatch, key: str | None) -> None:
         """See `BatchProvider.clear`."""
         async with self._asking(key, SECONDS) as client:
             for file in batch.files:
-                try:
+                with _passing_over(GONE):
                     await client.files.delete(file)
-                except APIStatusError as error:
-                    if error.status_code != GONE:
-                        raise
 
     async def close(self) -> None:
         """Close the connections."""
@@ -167,6 +162,16 @@ class OpenAIBatches:
         except FAILURES as error:
             meaning = meaning_of(error, self._clock)
             raise PromptRefused("filtered") if isinstance(meaning, FilterRefusal) else meaning from None
+
+
+@contextmanager
+def _passing_over(status: int) -> Iterator[None]:
+    """Go on if the provider answers so."""
+    try:
+        yield
+    except APIStatusError as error:
+        if error.status_code != status:
+            raise
 
 
 def _moment(seconds: int) -> datetime:

@@ -100,8 +100,11 @@ class Attempt:
             await answering.run(lambda variant: _pieces(results[variant - 1]))
             await self._end_with(answering, moderation)
             return
-        ends = [(result.end, result.text) if isinstance(result, BatchAnswer) else (result, "") for result in results]
-        await self._end("cancelled", [await self._use_of(end, text) for end, text in ends])
+        await self._end("cancelled", await self._uses_of(results))
+
+    async def lose(self, results: Sequence[BatchResult]) -> None:
+        """End an attempt in a batch whose texts cannot be recorded. They are paid."""
+        await self._end("lost", await self._uses_of(results))
 
     async def end_unasked(self) -> None:
         """End the attempt before the provider is asked."""
@@ -166,6 +169,11 @@ class Attempt:
         """Return what each text has used until now."""
         ended = zip(answering.ends, answering.texts, strict=True)
         return [await self._use_of(outcome, text) for outcome, text in ended]
+
+    async def _uses_of(self, results: Sequence[BatchResult]) -> list[TextUse]:
+        """Return what each text of a batch has used."""
+        ends = [(result.end, result.text) if isinstance(result, BatchAnswer) else (result, "") for result in results]
+        return [await self._use_of(end, text) for end, text in ends]
 
     async def _use_of(self, outcome: TextOutcome, text: str) -> TextUse:
         """Return what a text has used: as the provider counted, or else by our own count."""

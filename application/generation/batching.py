@@ -13,12 +13,13 @@ from uuid import UUID
 
 from application.generation.attempting import Attempt, request_name, store
 from application.generation.attempts import StartAttempt
+from application.generation.batch_failures import LASTING, BatchFailures
 from application.generation.canary import canary_of
-from application.generation.planning import planned
+from application.generation.planning import AttemptPlan, planned
 from application.generation.provider_key import used_key
 from application.generation.queueing import by_own_keys
 from application.idempotency import KeyedHash
-from application.jobs import JobFailed, Retries, ScheduledJob, performs, report_unread
+from application.jobs import Retries, ScheduledJob, performs
 from application.known_roots import KnownRoots
 from application.ports import (
     BatchedGeneration,
@@ -31,11 +32,9 @@ from application.ports import (
     Moderation,
     NewId,
     Prompt,
-    PromptRefused,
     SendAsUser,
     TokenCounter,
     Unavailable,
-    Unreadable,
 )
 from domain.generation.generation import Generation
 from domain.kernel import Party
@@ -87,26 +86,16 @@ async def submit_batches(
     """Send what waits, but not to models that operators have paused.
 
     Raises:
-        Unavailable: some could not be sent; all others are.
-        JobFailed: some cannot be read; all others are sent.
+        Unavailable, Busy, InFlight, NotSettled: some could not be sent; all others are.
+        JobFailed: some cannot be read, or are refused; all others are sent.
     """
     waiting = await batched_generations.waiting()
     paused = await queue.paused({_resource(each) for each in waiting})
     starter = BatchStarter(batches, events, moderation, tokens, digests, send_as_user, clock)
-    outages: list[Unavailable] = []
-    refusals: list[PromptRefused] = []
     for lane in _lanes([each for each in waiting if _resource(each) not in paused]):
-        try:
+        async with starter.failures.going_on(lane[0].key_owner):
             await starter.send_all(lane, new_id)
-        except Unavailable as outage:
-            outages.append(outage)
-        except PromptRefused as refusal:
-            refusals.append(refusal)
-    if outages:
-        raise outages[0]
-    if refusals:
-        raise JobFailed(f"all else is sent, but the provider refuses batches: {refusals[0].reason}")
-    report_unread(starter.unread)
+    starter.failures.report()
 
 
 def _resource(generation: BatchedGeneration) -> str:
@@ -122,10 +111,15 @@ def _lanes(waiting: Sequence[BatchedGeneration]) -> list[list[BatchedGeneration]
     return [*lanes.values()]
 
 
-async def key_of(events: EventStore, owner: Party | None) -> str | None:
-    """Return the key of the provider that a payer uses; None: there is none, or ours is meant."""
-    key = None if owner is None else await used_key(events, owner)
+async def key_of(events: EventStore, payer: Party | None) -> str | None:
+    """Return the key of the provider that a payer uses; None: there is none, or ours is meant. Raises `Unreadable`."""
+    key = None if payer is None else await used_key(events, payer)
     return None if key is None else key.key
+
+
+def key_owner(generation: Generation) -> Party | None:
+    """Return the payer whose own key of the provider pays; None: ours does."""
+    return generation.payer if generation.own_key else None
 
 
 def batch_key(generation_id: UUID, batch_id: UUID) -> str:
@@ -137,6 +131,25 @@ def batch_attempt(generation: Generation, batch_id: UUID, tokens: TokenCounter, 
     """Return the attempt of a generation that is under way in a batch."""
     key, known = batch_key(generation.id, batch_id), KnownRoots(generation)
     return Attempt(key, generation, generation.attempt, generation.estimated_tokens, tokens, send, known)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lane:
+    """What the batches of one model and one key have in common. `payer`: whose key pays; None: ours does.
+
+    `is_refused`: the key is gone, or the provider does not take it.
+    """
+
+    model: str
+    payer: Party | None
+    key: str | None = field(repr=False)
+    is_refused: bool
+
+    def takes(self, generation: Generation, plan: AttemptPlan) -> bool:
+        """Return whether the generation is still for this model and this key. The read model may be behind."""
+        if (generation.writer, key_owner(generation)) != (self.model, self.payer):
+            return False
+        return plan.prompt is None or plan.refused is not None or plan.prompt.key == self.key
 
 
 @dataclass
@@ -165,57 +178,64 @@ class BatchStarter:
     digests: KeyedHash
     send: SendAsUser
     clock: Clock
-    unread: list[UUID] = field(default_factory=list)
-    """Generations that cannot be read."""
+    failures: BatchFailures = field(default_factory=BatchFailures)
 
-    async def send_all(self, lane: Sequence[BatchedGeneration], new_id: NewId) -> None:
+    async def send_all(self, waiting: Sequence[BatchedGeneration], new_id: NewId) -> None:
         """Send generations of one model and one key, in as many batches as they fill.
 
         Raises:
-            Unavailable, PromptRefused: they are not sent. `FollowBatches` ends the attempts that have started.
+            Unavailable, PromptRefused, Busy, InFlight, NotSettled: some are not sent.
+                `FollowBatches` ends the attempts that have started.
         """
-        owner = lane[0].key_owner
-        key, refused = await key_of(self.events, owner), False
-        try:
-            # Nothing is started while the provider is away. The question costs nothing.
-            await self.batches.since(self.clock(), key)
-        except KeyRefused:
-            if owner is None:
-                raise
-            refused = True
-        filling = _Filling(new_id(), self.clock())
-        for first in range(0, len(lane), AT_ONCE):
-            some = lane[first : first + AT_ONCE]
-            starts = [self._start(each.id, filling.id, refused) for each in some]
+        lane, filling = await self._lane(waiting[0]), _Filling(new_id(), self.clock())
+        for first in range(0, len(waiting), AT_ONCE):
+            some = waiting[first : first + AT_ONCE]
+            starts = [self._start(each.id, filling.id, lane) for each in some]
             started = await asyncio.gather(*starts, return_exceptions=True)
             filling.prompts += [prompt for prompts in started if isinstance(prompts, list) for prompt in prompts]
             failures = {each.id: end for each, end in zip(some, started, strict=True) if isinstance(end, BaseException)}
             await self._withdraw(filling.id, failures)
-            if failures or filling.is_full:
-                await self._send(filling, lane[0].model, key)
+            passing = [failure for id, failure in failures.items() if not self.failures.is_noted(id, failure)]
+            if passing or filling.is_full:
+                await self._send(filling, lane)
                 filling = _Filling(new_id(), self.clock())
-            for failure in failures.values():
+            for failure in passing:
                 raise failure
-        await self._send(filling, lane[0].model, key)
+        await self._send(filling, lane)
 
-    async def _start(self, id: UUID, batch_id: UUID, key_is_refused: bool) -> list[Prompt]:
-        """Start the attempt of a generation. Returns its prompts; none: it waits no more, or has failed."""
+    async def _lane(self, first: BatchedGeneration) -> _Lane:
+        """Ask whether the provider takes batches with this key.
+
+        Raises:
+            Unavailable, PromptRefused: it does not. Nothing is started then. The question costs nothing.
+        """
+        payer, key = first.key_owner, await key_of(self.events, first.key_owner)
+        if payer is not None and key is None:
+            return _Lane(first.model, payer, None, is_refused=True)
         try:
-            generation = await self.events.load(Generation, id)
-        except Unreadable:
-            self.unread.append(id)
-            return []
+            await self.batches.since(self.clock(), key)
+        except KeyRefused:
+            if payer is None:
+                raise
+            return _Lane(first.model, payer, key, is_refused=True)
+        return _Lane(first.model, payer, key, is_refused=False)
+
+    async def _start(self, id: UUID, batch_id: UUID, lane: _Lane) -> list[Prompt]:
+        """Start the attempt of a generation. Returns its prompts; none: it is for another lane, or has ended."""
+        generation = await self.events.load(Generation, id)
         if generation is None or generation.batch != "waiting":
             return []
         canary = canary_of(self.digests, id)
         plan = await planned(generation, canary, self.events, self.moderation, generation.writer)
+        if not lane.takes(generation, plan):
+            return []
         prompt_tokens = 0 if plan.prompt is None else await self.tokens.count(plan.prompt.messages)
         command = StartAttempt(
             generation_id=id,
             round=generation.round,
             lost_tokens=0,
             prompt_tokens=prompt_tokens,
-            refused="own_key" if key_is_refused else plan.refused,
+            refused="own_key" if lane.is_refused else plan.refused,
             categories=plan.categories,
             batch_id=batch_id,
         )
@@ -233,15 +253,19 @@ class BatchStarter:
         for id, failure in failures.items():
             if not isinstance(failure, Exception):
                 raise failure
-            generation = await self.events.load(Generation, id)
-            if generation is not None and generation.attempt_is_open and generation.batch_id == batch_id:
-                await batch_attempt(generation, batch_id, self.tokens, self.send).end_unasked()
+            try:
+                generation = await self.events.load(Generation, id)
+                if generation is not None and generation.attempt_is_open and generation.batch_id == batch_id:
+                    await batch_attempt(generation, batch_id, self.tokens, self.send).end_unasked()
+            except LASTING as lasting:
+                if not self.failures.is_noted(id, lasting):
+                    raise
 
-    async def _send(self, filling: _Filling, model: str, key: str | None) -> None:
+    async def _send(self, filling: _Filling, lane: _Lane) -> None:
         """Let the provider begin a batch, if it has anything."""
         if not filling.prompts:
             return
-        file = await self.batches.upload(filling.id, filling.prompts, key)
+        file = await self.batches.upload(filling.id, filling.prompts, lane.key)
         if self.clock() - filling.begun_at > SUBMIT_TIME:
             raise Unavailable("The provider (too slow)")
-        await self.batches.begin(filling.id, model, file, key)
+        await self.batches.begin(filling.id, lane.model, file, lane.key)

@@ -13,7 +13,8 @@ from domain.generation.receipt import ReceiptLine, receipt_lines
 class Receipt:
     """What a generation has cost until now, in micro-dollars: attempt by attempt, and in all.
 
-    `model`: the one that was asked for. `stand_in`: the cheaper one that is asked instead.
+    `model`: the one that was asked for. `stand_in`: the cheaper one that is asked instead. `is_sandbox`: no model wrote
+    the text, but a stand-in for one.
     """
 
     generation_id: UUID
@@ -21,6 +22,7 @@ class Receipt:
     status: Status
     model: str
     stand_in: str | None
+    is_sandbox: bool
     attempts: list[ReceiptLine]
     input_tokens: int
     output_tokens: int
@@ -41,6 +43,7 @@ async def receipt(events: EventStore, actor: Actor, id: UUID) -> Receipt:
         status=generation.status,
         model=generation.model,
         stand_in=generation.stand_in,
+        is_sandbox=generation.is_sandbox,
         attempts=receipt_lines(found),
         input_tokens=generation.input_tokens,
         output_tokens=generation.output_tokens,

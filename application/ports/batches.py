@@ -62,7 +62,10 @@ class BatchProvider(Protocol):
         """Return the batches that this installation has begun or uploaded since then, but none of others."""
 
     async def results(self, batch: ProviderBatch, key: str | None) -> Mapping[str, BatchResult]:
-        """Return what came of the prompts of a batch that has ended, by `request_id`. Some may be missing."""
+        """Return what came of the prompts of a batch that has ended, by `request_id`. Some may be missing.
+
+        Files that are gone are left out: the batch was being cleared.
+        """
 
     async def cancel(self, batch: ProviderBatch, key: str | None) -> None:
         """Let the provider stop. What is written until then is paid, and among the results."""

@@ -101,7 +101,9 @@ class Witnesses:
         error = "--witness: this is not an Ed25519 key of a witness."
         self._keys = {key.public: key for key in (NoteKey.parse(text, 4, error) for text in keys)}
         self._quorum = len(self._keys) if quorum is None else quorum
-        if not 0 <= self._quorum <= len(self._keys):
+        if self._quorum < min(1, len(self._keys)):
+            raise ProofError("--quorum: at least 1 of the witnesses must have cosigned.")
+        if self._quorum > len(self._keys):
             raise ProofError(f"--quorum: there are {len(self._keys)} witnesses to choose from.")
 
     def require(self, note: str) -> list[str]:

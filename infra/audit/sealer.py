@@ -28,6 +28,8 @@ REFUSED_SECONDS = 5.0
 LINGER_SECONDS = 0.5
 """Minimum time between two checkpoints, unless the sealer is behind: one of a single event costs as much as one of
 hundreds."""
+MAX_YIELD_SECONDS = 0.5
+"""Longest pause after a page while the sealer is behind and others append."""
 POLL_SECONDS = 0.5
 STANDING_BY = "another sealer leads; standing by"
 
@@ -38,6 +40,16 @@ refused_gauge = Gauge(
     "palimpsest_sealer_refused", "1: the log is not the history that was signed; 0: it is, or is unknown"
 )
 sealed_counter = Counter("palimpsest_sealer_sealed", "Events that this sealer has sealed")
+
+
+def pause_after(took: float, *, has_backlog: bool, appended: bool) -> float:
+    """Return the seconds to wait after a page that took so many. `appended`: others have appended meanwhile.
+
+    A sealer that is behind leaves others as much time as it takes; a log that does not grow is sealed without pauses.
+    """
+    if not has_backlog:
+        return max(0.0, LINGER_SECONDS - took)
+    return min(took, MAX_YIELD_SECONDS) if appended else 0.0
 
 
 class Sealer:
@@ -134,9 +146,10 @@ class Sealer:
             self._keep(session)
             refused_gauge.set(0)
             sealed_counter.inc(events)
-            take_notifications(connection, 0 if events else POLL_SECONDS)
-            if events and not session.has_backlog:
-                self._stopping.wait(max(0.0, began + LINGER_SECONDS - monotonic()))
+            appended = take_notifications(connection, 0 if events else POLL_SECONDS)
+            if events:
+                took = monotonic() - began
+                self._stopping.wait(pause_after(took, has_backlog=session.has_backlog, appended=appended))
 
     def _keep(self, session: SealingSession) -> None:
         if session.note is not None:

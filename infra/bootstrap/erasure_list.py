@@ -6,10 +6,11 @@ from typing import Any
 from eventsourcing.utils import get_topic
 from uuid_utils.compat import uuid7
 
+from application.bus import Bus
 from application.ports import CommandContext, Files
 from application.privacy.erasing import ERASERS
 from application.privacy.erasure_list import FOLDER, ListedErasure, RepeatErasure
-from domain.kernel import events_of
+from domain.kernel import Root, events_of
 from domain.privacy.address import Address
 from infra.bootstrap.write_side import WriteSide
 from infra.postgres.connect import as_part
@@ -24,6 +25,14 @@ JOIN data_keys ON subject_id = listed.id
 WHERE wrapped IS NOT NULL AND (erased_at IS NULL OR erased_at < listed.moment)
 """
 """Those whose data key is there, although it was destroyed at that moment."""
+MISSING = """
+SELECT listed.id FROM unnest(%s::uuid[], %s::timestamptz[]) AS listed (id, moment)
+WHERE NOT EXISTS (SELECT FROM data_keys WHERE subject_id = listed.id) AND NOT EXISTS (
+    SELECT FROM stored_events
+    WHERE originator_id = listed.id AND topic = ANY(%s) AND recorded_at >= listed.moment - interval '5 minutes'
+)
+"""
+"""Those without a data key whose erasure the log does not know: it is that of a backup, too. Clocks may differ."""
 ERASING_EVENT = "SELECT max(originator_version) FROM stored_events WHERE originator_id = %s AND topic = ANY(%s)"
 ERASE_KEYS = "SELECT palimpsest.erase_keys(ARRAY[%s]::uuid[], ARRAY[%s]::timestamptz[], ARRAY[%s]::bytea[])"
 
@@ -55,6 +64,29 @@ def kept_parameters(found: Iterable[ListedErasure]) -> list[Any]:
     return [[one.stream_id for one in each], [one.erased_at for one in each]]
 
 
+async def repeat_missing(core: WriteSide, files: Files) -> int:
+    """Carry out again, by events, what the log does not know and has no data key; return how many streams there were.
+
+    Before data keys are restored: then the log says of each stream whose key must stay destroyed.
+
+    Raises:
+        Unavailable: the database or the store of files does not answer.
+        Unreadable: not one event of a stream can be read.
+    """
+    found = {each.stream_id: each for each in await listed(files)}
+    missing = await core.database.rows(MISSING, [*kept_parameters(found.values()), erasing_topics()])
+    bus = core.bus({"holdings": None})
+    for (id,) in missing:
+        await _repeat_by_event(bus, found[id])
+    return len(missing)
+
+
+def erasing_topics() -> list[str]:
+    """The topics of all events that erase a stream."""
+    roots: list[type[Root]] = [Address, *(root for root, _ in ERASERS.values())]
+    return [get_topic(event) for root in roots for event in events_of(root) if event.erases]
+
+
 async def repeat(core: WriteSide, found: Sequence[ListedErasure], owner_url: str) -> None:
     """Carry out erasures again: by events where the log knows nothing of them, else by the data keys alone.
 
@@ -66,10 +98,14 @@ async def repeat(core: WriteSide, found: Sequence[ListedErasure], owner_url: str
     for each in found:
         version = await _erased_in_log(core, each)
         if version is None:
-            command = RepeatErasure(stream_kind=each.stream_kind, stream_id=each.stream_id)
-            await bus.send(command, CommandContext(actor=None, correlation_id=uuid7()))
+            await _repeat_by_event(bus, each)
         else:
             await _destroy_key(core, each, version, owner_url)
+
+
+async def _repeat_by_event(bus: Bus, each: ListedErasure) -> None:
+    command = RepeatErasure(stream_kind=each.stream_kind, stream_id=each.stream_id)
+    await bus.send(command, CommandContext(actor=None, correlation_id=uuid7()))
 
 
 async def _erased_in_log(core: WriteSide, each: ListedErasure) -> int | None:

@@ -8,7 +8,6 @@ import typer
 
 from application.ports import Unavailable
 from domain.kernel import Refusal
-from infra.cli.options import ReaderAddress
 from infra.cli.progress_bar import bar_or_lines
 from infra.cli.terminal import Terminal, failure
 from infra.errors import SetupError
@@ -24,6 +23,14 @@ READING = (
     "To compare with the read models themselves, replay with --unseal; a replay without compares with another one."
 )
 
+ReplayAddress = Annotated[
+    str | None,
+    typer.Option(
+        help="Email address of your account, an auditor's: a replay with personal fields is recorded. It is about all "
+        "people, so the log has it, and no history."
+    ),
+]
+
 
 def replay(
     to: Annotated[int | None, typer.Option(help="Position of the last event; default: the end of the log.", min=1)] = (
@@ -34,7 +41,7 @@ def replay(
         bool,
         typer.Option("--unseal", help="With personal fields; needs --by. Erasures wait until the schema is dropped."),
     ] = False,
-    by: ReaderAddress = None,
+    by: ReplayAddress = None,
     code: Annotated[
         Path | None, typer.Option(help="Replay with the code of another checkout or wheel.", exists=True)
     ] = None,

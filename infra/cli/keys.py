@@ -12,13 +12,14 @@ import psycopg
 import typer
 from rich.table import Column, Table
 
+from infra.bootstrap.erasure_list import erasing_topics
 from infra.cli.progress_bar import progress_bar
-from infra.cli.repeated_erasures import repeat_erasures
+from infra.cli.repeated_erasures import repeat_before_restore, repeat_erasures
 from infra.cli.terminal import Terminal
 from infra.errors import SetupError
 from infra.postgres.connect import Connection, as_part, connect
 from infra.sealing import rotation
-from infra.sealing.key_backup import KEPT_FOR, BackupRefused, restore_backup, write_backup
+from infra.sealing.key_backup import KEPT_FOR, BackupRefused, open_backup, restore_backup, write_backup
 from infra.sealing.key_ring import UNCHANGING, KeyKind, KeyRing
 from infra.sealing.key_source import KeySource
 from infra.sealing.process_keys import stamping_of
@@ -89,10 +90,12 @@ def backup(
     ring = KeySource(load().keys).read()
     try:
         with _database() as connection:
-            file, number = write_backup(connection, _stamps(connection, ring), folder, datetime.now(UTC))
+            written = write_backup(connection, _stamps(connection, ring), folder, datetime.now(UTC))
     except OSError as error:
         raise SetupError(f"The backup cannot be written into {folder} ({error.strerror}).") from None
-    typer.echo(f"{file} has {number} data keys. It is refused after {KEPT_FOR.days} days.")
+    typer.echo(f"{written.file} has {written.keys} data keys. It is refused after {KEPT_FOR.days} days.")
+    for file in written.unknown:
+        console.print(f"{file} is never removed: its name does not say when it was made.", style="yellow")
 
 
 @app.command()
@@ -103,13 +106,19 @@ def restore(file: Annotated[Path, typer.Argument(help="File that `palimpsest key
     kek_ids = {key.id for key in ring.keys if key.kind is KeyKind.KEY_ENCRYPTION}
     try:
         with _database() as connection:
-            number = restore_backup(connection, _stamps(connection, ring), kek_ids, file, datetime.now(UTC))
+            stamps = _stamps(connection, ring)
+            checked = open_backup(file, stamps, datetime.now(UTC))
+            repeated = repeat_before_restore(settings)
+            restored = restore_backup(connection, stamps, kek_ids, checked, erasing_topics())
     except OSError as error:
         raise SetupError(f"{file} cannot be read ({error.strerror}).") from None
     except BackupRefused as reason:
         raise SetupError(f"{file} is not restored: {reason}.") from None
-    repeated = repeat_erasures(settings)
-    typer.echo(f"{number} data keys are restored. {repeated} streams that were erased since were erased again.")
+    repeated += repeat_erasures(settings)
+    typer.echo(
+        f"{restored.keys} data keys are restored, and {restored.receipts} receipts of erased ones. {repeated} streams "
+        "that were erased since were erased again."
+    )
 
 
 def _stamps(connection: Connection, ring: KeyRing) -> StoreKeys:

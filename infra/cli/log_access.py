@@ -52,13 +52,15 @@ def policy_of(witnesses: Sequence[str] | None, quorum: int | None) -> WitnessPol
     """Return what the options --witness and --quorum ask for. Without --quorum all witnesses must have cosigned.
 
     Raises:
-        SetupError: a key is none, or there are fewer witnesses than the quorum.
+        SetupError: a key is none, or the quorum asks for nothing or for more witnesses than there are.
     """
     try:
         keys = {key.public: key for key in map(WitnessKey.parse, witnesses or [])}
     except NoteRefused as error:
         raise SetupError(f"--witness: {error}.") from None
     wanted = len(keys) if quorum is None else quorum
+    if wanted < min(1, len(keys)):
+        raise SetupError("--quorum: at least 1 of the witnesses must have cosigned.")
     if wanted > len(keys):
         raise SetupError(f"--quorum: there are {len(keys)} witnesses to choose from.")
     return WitnessPolicy(list(keys.values()), wanted)

@@ -1,9 +1,10 @@
 """Erasures that a restored backup has brought back: found by `doctor`, repeated by `erase replay` and by `up`."""
 
 import asyncio
+from collections.abc import Coroutine
 
 from application.ports import Busy, OutcomeUnknown, Unavailable, Unreadable
-from infra.bootstrap.erasure_list import KEPT, kept_parameters, listed, repeat, undone
+from infra.bootstrap.erasure_list import KEPT, kept_parameters, listed, repeat, repeat_missing, undone
 from infra.bootstrap.files import open_files
 from infra.bootstrap.write_side import open_for_command
 from infra.cli.finding import Finding
@@ -22,16 +23,16 @@ def repeat_erasures(settings: Settings) -> int:
         SetupError: something could not be erased.
     """
     owner_url = load_for_migration(settings.installation.data_dir).owner.url.get_secret_value()
-    try:
-        return asyncio.run(_repeat(settings, owner_url))
-    except Unreadable:
-        raise SetupError(
-            "Not one event of something that was erased can be read. Restore it from a backup, then run this again."
-        ) from None
-    except (Busy, OutcomeUnknown):
-        raise SetupError("Others change the same things at this moment. Run this again.") from None
-    except Unavailable as error:
-        raise SetupError(f"{error}. `palimpsest doctor` says more.") from None
+    return _run(_repeat(settings, owner_url))
+
+
+def repeat_before_restore(settings: Settings) -> int:
+    """Carry out by events what is on the list and has no data key, before data keys are restored; return how many.
+
+    Raises:
+        SetupError: the list cannot be read, or something could not be erased.
+    """
+    return _run(_repeat_missing(settings))
 
 
 def examine_erasures(connection: Connection, settings: Settings) -> Finding:
@@ -44,6 +45,25 @@ def examine_erasures(connection: Connection, settings: Settings) -> Finding:
     if number:
         return Finding("Erasures", f"{number} of those on the list are undone: a backup was restored", ADVICE)
     return Finding("Erasures", f"all that are on the list are done: {len(found)}")
+
+
+def _run(work: Coroutine[None, None, int]) -> int:
+    """Run a coroutine; what it cannot do is a `SetupError`."""
+    try:
+        return asyncio.run(work)
+    except Unreadable:
+        raise SetupError(
+            "Not one event of something that was erased can be read. Restore it from a backup, then run this again."
+        ) from None
+    except (Busy, OutcomeUnknown):
+        raise SetupError("Others change the same things at this moment. Run this again.") from None
+    except Unavailable as error:
+        raise SetupError(f"{error}. `palimpsest doctor` says more.") from None
+
+
+async def _repeat_missing(settings: Settings) -> int:
+    async with open_for_command(settings, "api") as core:
+        return await repeat_missing(core, open_files(settings.files, settings.installation))
 
 
 async def _repeat(settings: Settings, owner_url: str) -> int:

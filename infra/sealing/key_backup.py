@@ -18,17 +18,26 @@ import msgspec
 
 from infra.postgres.connect import Connection
 from infra.postgres.locks import LOCK_APPENDS
+from infra.sealing import receipts
 from infra.sealing.store_keys import Damage, Purpose, StoreKeys, framed
 
 FORM = "palimpsest-data-keys/1"
 KEPT_FOR = timedelta(days=7)
 NAME = "data-keys-%Y%m%dT%H%M%SZ.jsonl"
+DRAFT = ".draft"
+"""Suffix of a backup that is being written; one is left by a process that was killed."""
 READ_BATCH = 10_000
+MARGIN = timedelta(days=1)
+"""Of the time of a backup: the clocks of two machines differ, and erasures were under way when it was made."""
 
 ROWS = "SELECT subject_id, wrapped, kek_id, created_at, erased_at, receipt FROM data_keys"
 INSERT = """
 INSERT INTO data_keys (subject_id, wrapped, kek_id, created_at, erased_at, receipt)
 VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (subject_id) DO NOTHING
+"""
+ERASED_SINCE = """
+SELECT originator_id, max(originator_version), max(recorded_at) FROM stored_events
+WHERE topic = ANY(%s) AND recorded_at >= %s GROUP BY originator_id
 """
 
 
@@ -54,15 +63,44 @@ class Head(NamedTuple):
     made_at: datetime
 
 
-def write_backup(connection: Connection, stamps: StoreKeys, folder: Path, now: datetime) -> tuple[Path, int]:
-    """Write all data keys into a private file of the folder; return it, and their number. Removes expired backups.
+class WrittenBackup(NamedTuple):
+    """What `write_backup` has done. `unknown`: files that never expire, as their names say no time."""
+
+    file: Path
+    keys: int
+    unknown: list[Path]
+
+
+class Backup(NamedTuple):
+    """A file that `open_backup` has checked."""
+
+    file: Path
+    made_at: datetime
+
+
+class LoggedErasure(NamedTuple):
+    """The last event that erased a stream: its version, and when it was recorded."""
+
+    version: int
+    at: datetime
+
+
+class RestoredKeys(NamedTuple):
+    """How many data keys were restored, and how many receipts of erased ones."""
+
+    keys: int
+    receipts: int
+
+
+def write_backup(connection: Connection, stamps: StoreKeys, folder: Path, now: datetime) -> WrittenBackup:
+    """Write all data keys into a private file of the folder. Removes expired ones, also unfinished ones.
 
     Raises:
         OSError: the folder or the file cannot be written.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     file, lines, content = folder / now.strftime(NAME), 0, hashlib.sha256()
-    draft = file.with_suffix(".draft")
+    draft = file.with_suffix(DRAFT)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as output:
@@ -77,34 +115,89 @@ def write_backup(connection: Connection, stamps: StoreKeys, folder: Path, now: d
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
-    for old in folder.glob("data-keys-*.jsonl"):
-        if _made_at(old) < now - KEPT_FOR:
-            old.unlink(missing_ok=True)
-    return file, lines - 1
+    return WrittenBackup(file, lines - 1, _remove_expired(folder, now))
+
+
+def _remove_expired(folder: Path, now: datetime) -> list[Path]:
+    """Remove the backups of a folder that have expired; return the files whose names say no time."""
+    unknown = []
+    for found in sorted([*folder.glob("data-keys-*.jsonl"), *folder.glob(f"data-keys-*{DRAFT}")]):
+        try:
+            made_at = datetime.strptime(f"{found.stem}.jsonl+0000", f"{NAME}%z")
+        except ValueError:
+            unknown.append(found)
+            continue
+        if made_at < now - KEPT_FOR:
+            found.unlink(missing_ok=True)
+    return unknown
+
+
+def open_backup(file: Path, stamps: StoreKeys, now: datetime) -> Backup:
+    """Read a file once, to see that it is a backup of this installation, unchanged and new enough.
+
+    Raises:
+        BackupRefused: it is not.
+        OSError: it cannot be read.
+    """
+    content, first, last = hashlib.sha256(), b"", b""
+    with file.open("rb") as lines:
+        for line in lines:
+            content.update(last)
+            first, last = first or line, line
+    try:
+        head = msgspec.json.decode(first, type=Head)
+        stamps.check(msgspec.json.decode(last, type=bytes), _message(content.digest()))
+    except (msgspec.DecodeError, Damage) as reason:
+        raise BackupRefused("it was changed, or is of another installation or store key") from reason
+    if head.form != FORM:
+        raise BackupRefused("it has another form than this release reads")
+    if head.made_at < now - KEPT_FOR:
+        raise BackupRefused(f"it is from {head.made_at:%F}, and older than {KEPT_FOR.days} days")
+    return Backup(file, head.made_at)
 
 
 def restore_backup(
-    connection: Connection, stamps: StoreKeys, kek_ids: Collection[str], file: Path, now: datetime
-) -> int:
-    """Add the data keys of a backup that the database lacks; return how many. What it has stays: also what is erased.
+    connection: Connection, stamps: StoreKeys, kek_ids: Collection[str], backup: Backup, erasing: Collection[str]
+) -> RestoredKeys:
+    """Add the data keys of a backup that the database lacks. What it has stays: also what is erased.
 
-    `kek_ids`: the key-encryption keys of this installation.
+    A key that an event of the log has destroyed since is never there again, not even until the commit: its receipt is.
+    `kek_ids`: the key-encryption keys of this installation; `erasing`: the topics of the events that erase.
 
     Raises:
-        BackupRefused: the file is no backup of this installation, was changed, or is too old.
-        OSError: it cannot be read.
+        BackupRefused: a key-encryption key is not known.
+        OSError: the file cannot be read.
     """
-    _require_whole(file, stamps, now)
-    added = 0
+    keys = gone = 0
     with connection.transaction():
         connection.execute(LOCK_APPENDS)
+        erased = _erased_since(connection, backup.made_at - MARGIN, erasing)
         with connection.cursor() as cursor:
-            for batch in _batches(_keys(file)):
+            for batch in _batches(_keys(backup.file)):
                 if unknown := {key.kek_id for key in batch} - {*kek_ids}:
                     raise BackupRefused(f"its keys are wrapped by '{min(unknown)}', which is not in the key document")
-                cursor.executemany(INSERT, batch)
-                added += cursor.rowcount
-    return added
+                restored = [_without_erased(key, erased.get(key.subject_id), stamps) for key in batch]
+                cursor.executemany(INSERT, [key for key in restored if key.wrapped is not None])
+                keys += cursor.rowcount
+                cursor.executemany(INSERT, [key for key in restored if key.wrapped is None])
+                gone += cursor.rowcount
+    return RestoredKeys(keys, gone)
+
+
+def _erased_since(connection: Connection, since: datetime, erasing: Collection[str]) -> dict[UUID, LoggedErasure]:
+    rows = connection.execute(ERASED_SINCE, [[*erasing], since])
+    return {id: LoggedErasure(version, at) for id, version, at in rows}
+
+
+def _without_erased(key: BackedUpKey, erasure: LoggedErasure | None, stamps: StoreKeys) -> BackedUpKey:
+    """The key; only a receipt if the log has erased the subject after the key was made.
+
+    The receipt beside a key names the erasure before it. There is none if the subject had no key at that time.
+    """
+    if erasure is None or erasure.at <= key.created_at or erasure.version <= receipts.erasure_in(key.receipt):
+        return key
+    receipt = receipts.receipt(stamps, key.subject_id, erasure.at, erasure.version)
+    return key._replace(wrapped=None, erased_at=erasure.at, receipt=receipt)
 
 
 def _lines(connection: Connection, head: Head) -> Iterator[bytes]:
@@ -121,32 +214,6 @@ def _line(value: object) -> bytes:
 
 def _message(digest: bytes) -> bytes:
     return framed(Purpose.KEY_BACKUP, digest)
-
-
-def _made_at(file: Path) -> datetime:
-    return datetime.strptime(f"{file.name}+0000", f"{NAME}%z")
-
-
-def _require_whole(file: Path, stamps: StoreKeys, now: datetime) -> None:
-    """Read a file once, to see that it is a backup, unchanged and new enough.
-
-    Raises:
-        BackupRefused: it is not.
-    """
-    content, first, last = hashlib.sha256(), b"", b""
-    with file.open("rb") as lines:
-        for line in lines:
-            content.update(last)
-            first, last = first or line, line
-    try:
-        head = msgspec.json.decode(first, type=Head)
-        stamps.check(msgspec.json.decode(last, type=bytes), _message(content.digest()))
-    except (msgspec.DecodeError, Damage) as reason:
-        raise BackupRefused("it was changed, or is of another installation or store key") from reason
-    if head.form != FORM:
-        raise BackupRefused("it has another form than this release reads")
-    if head.made_at < now - KEPT_FOR:
-        raise BackupRefused(f"it is from {head.made_at:%F}, and older than {KEPT_FOR.days} days")
 
 
 def _keys(file: Path) -> Iterator[BackedUpKey]:

@@ -30,7 +30,12 @@ def check(stamps: StoreKeys, subject_id: UUID, erased_at: datetime | None, recei
         raise Damage("not a receipt of this format")
     stamp, version = receipt[1:-ERASURE_BYTES], receipt[-ERASURE_BYTES:]
     stamps.check(stamp, _message(subject_id, erased_at, version))
-    return int.from_bytes(version, "big")
+    return erasure_in(receipt)
+
+
+def erasure_in(receipt: bytes | None) -> int:
+    """Return the version of the event that erased the subject, as a receipt says it, unchecked; 0: there is none."""
+    return 0 if receipt is None else int.from_bytes(receipt[-ERASURE_BYTES:], "big")
 
 
 def _message(subject_id: UUID, erased_at: datetime, version: bytes) -> bytes:

@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -23,9 +23,11 @@ from domain.teams.team import Team
 from infra.bootstrap.write_side import load_use_cases
 from infra.postgres.connect import as_part
 from infra.projector.rebuild.rebuild import rebuild
+from infra.store.audit_leaf import leaf
 from projections.kernel import ReadModel, read_models
 from tests.chaos.ledger import Ledger, digest
 from tests.chaos.work import Work
+from tests.support.sealing import ALL_EVENTS
 from tests.support.stores import open_store
 
 PAGE = 2_000
@@ -78,7 +80,10 @@ class Logged:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All there is to judge by. `rebuilt` is None where no read model was rebuilt, `work` where no workers work."""
+    """All there is to judge by. `rebuilt` is None where no read model was rebuilt, `work` where no workers work.
+
+    `leaves`: what the signed tree holds of each event. `signed`: all checkpoints in the database.
+    """
 
     log: list[Logged]
     ledger: Ledger
@@ -87,6 +92,8 @@ class Evidence:
     rebuilt: Rows | None
     quarantined: int
     work: Work | None = None
+    leaves: list[bytes] = field(default_factory=list)
+    signed: list[str] = field(default_factory=list)
 
     def bodies(self) -> dict[tuple[UUID, str], str]:
         """The digest of what an answer about a stream with an ETag must say."""
@@ -130,8 +137,11 @@ async def collect(
             await _rebuild_all(feed, as_part(app_url, "projector"))
     with psycopg.connect(admin_url) as connection:
         found = connection.execute("SELECT count(*) FROM projection_quarantine").fetchone()
+        leaves = [leaf(*row) for row in connection.execute(ALL_EVENTS.encode())]
+        signed = [note for (note,) in connection.execute("SELECT note FROM log_checkpoints ORDER BY size")]
     assert found is not None
-    return Evidence(log, ledger, fed, live, _rows(admin_url) if rebuilding else None, found[0], work)
+    rebuilt = _rows(admin_url) if rebuilding else None
+    return Evidence(log, ledger, fed, live, rebuilt, found[0], work, leaves, signed)
 
 
 async def _rebuild_all(feed: EventFeed, url: str) -> None:

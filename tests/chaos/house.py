@@ -28,7 +28,7 @@ from tests.support.servers import PostgresForTests, RedisForTests, copy_migrated
 from tests.support.smtp import Ledger, SmtpProcess
 from tests.support.stores import KEYS
 
-APIS = PROJECTORS = RELAYS = WORKERS = 2
+APIS = PROJECTORS = RELAYS = WORKERS = SEALERS = 2
 PATIENCE_SECONDS = 60.0
 
 
@@ -83,6 +83,7 @@ class House:
     projectors: list[Role] = field(default_factory=list)
     relays: list[Role] = field(default_factory=list)
     workers: list[Role] = field(default_factory=list)
+    sealers: list[Role] = field(default_factory=list)
     mail_server: SmtpProcess | None = None
     provider: ProviderProcess | None = None
     urls: list[str] = field(default_factory=list)
@@ -92,7 +93,7 @@ class House:
     @property
     def roles(self) -> list[Role]:
         """Our own processes."""
-        return self.apis + self.relays + self.projectors + self.workers
+        return self.apis + self.relays + self.projectors + self.workers + self.sealers
 
     @property
     def ledger(self) -> Path:
@@ -110,11 +111,14 @@ class House:
             ("relay", self.relays, RELAYS if self.brokers else 0),
             ("projector", self.projectors, PROJECTORS),
             ("worker", self.workers, WORKERS),
+            ("sealer", self.sealers, SEALERS),
         ]
         for name, roles, count in counts:
             for n in range(1, count + 1):
-                port = self._port()
-                roles.append(Role(name, self.folder / f"{name}{n}.log", self._environment(port)))
+                port, own = self._port(), self.folder / f"{name}{n}"
+                own.mkdir(mode=0o700)
+                log = self.folder / f"{name}{n}.log"
+                roles.append(Role(name, log, self._environment(port) | {"PALIMPSEST_DATA_DIR": str(own)}))
                 if name == "api":
                     self.urls.append(f"http://127.0.0.1:{port}")
         self.heal()
@@ -137,6 +141,10 @@ class House:
     def wait_for_workers(self) -> None:
         """Wait until every policy has reached the end of the log, and every job has ended."""
         wait_until(lambda: is_quiet(self.admin_url), "all jobs end")
+
+    def wait_for_sealers(self) -> None:
+        """Wait until the whole log is sealed."""
+        wait_until(self._sealed, "the whole log is sealed")
 
     @property
     def mails(self) -> Ledger:
@@ -191,6 +199,11 @@ class House:
 
     def _caught_up(self) -> bool:
         query = "SELECT min(position) >= (SELECT max(notification_id) FROM stored_events) FROM projections"
+        with psycopg.connect(self.admin_url) as connection:
+            return connection.execute(query).fetchone() == (True,)
+
+    def _sealed(self) -> bool:
+        query = "SELECT (SELECT max(size) FROM log_checkpoints) >= (SELECT max(notification_id) FROM stored_events)"
         with psycopg.connect(self.admin_url) as connection:
             return connection.execute(query).fetchone() == (True,)
 

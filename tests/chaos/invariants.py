@@ -1,4 +1,7 @@
-"""The invariants as pure checks of the evidence. Those of jobs and generations are in `invariants_of_*.py`."""
+"""The invariants as pure checks of the evidence.
+
+Those of jobs, generations and the signed log are in `invariants_of_*.py`.
+"""
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
@@ -13,7 +16,7 @@ from domain.content.document import Document
 from domain.identity.user import User
 from domain.kernel import Party
 from domain.teams.team import Team
-from tests.chaos import invariants_of_generation, invariants_of_work
+from tests.chaos import invariants_of_checkpoints, invariants_of_generation, invariants_of_work
 from tests.chaos.evidence import SETUP, WORKER, Evidence, Logged
 from tests.chaos.ledger import Attempt
 from tests.chaos.verdicts import Check, Verdicts, holds
@@ -284,6 +287,7 @@ CHECKS: list[tuple[int, Check]] = [
     (8, quotas_are_never_exceeded),
     *invariants_of_work.CHECKS,
     *invariants_of_generation.CHECKS,
+    *invariants_of_checkpoints.CHECKS,
     (0, every_operation_came_to_an_end),
     (0, every_error_is_a_problem_and_none_is_ours),
 ]

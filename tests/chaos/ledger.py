@@ -88,6 +88,12 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     status: str = ""
 
 
+class Published(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A reader of the signed log got another checkpoint than before."""
+
+    note: str
+
+
 class Fault(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """An answer that no client should get: an error without a problem's form, or none in all that time."""
 
@@ -98,7 +104,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 PASSING = {"in_flight", "busy"}
 """Refusals after which one asks again."""
 
-Line = Asked | Answered | Saw | LoggedIn | Watched | Fault
+Line = Asked | Answered | Saw | LoggedIn | Watched | Published | Fault
 _LINE = msgspec.json.Decoder(Line)
 _encode = msgspec.json.Encoder().encode
 
@@ -159,6 +165,7 @@ class Ledger:
     saw: list[Saw] = field(default_factory=list)
     logins: list[LoggedIn] = field(default_factory=list)
     watched: list[Watched] = field(default_factory=list)
+    published: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
 
     def operations(self) -> dict[str, list[Attempt]]:
@@ -187,6 +194,8 @@ class Ledger:
                 self.logins.append(line)
             case Watched():
                 self.watched.append(line)
+            case Published():
+                self.published.append(line.note)
             case Fault():
                 self.faults.append(line)
 

@@ -13,6 +13,7 @@ from tests.chaos.applicant import Applicant, Mailboxes
 from tests.chaos.asker import Asker
 from tests.chaos.client import Client, Done, Operation, User
 from tests.chaos.ledger import LedgerFile
+from tests.chaos.log_reader import read_checkpoints
 from tests.support.smtp import Ledger as MailLedger
 
 WRITERS = 20
@@ -226,6 +227,7 @@ async def load(
         tasks += [asyncio.create_task(applicant.work(over)) for applicant in applicants]
         tasks += [asyncio.create_task(asker.work(over)) for asker in askers]
         tasks += [asyncio.create_task(writer.welcome(over)) for writer in writers[WRITERS:]]
+        tasks.append(asyncio.create_task(read_checkpoints(urls, ledger, f"{seed} reader of the log", over)))
         await asyncio.to_thread(over.wait)
         end = monotonic() + SETTLING_SECONDS
         actors: list[Writer | Applicant | Asker] = [*writers, *applicants, *askers]

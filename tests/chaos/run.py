@@ -109,6 +109,7 @@ def run(house: House, seed: int, seconds: float, *, kill: bool = True) -> Outcom
     finally:
         clients.end()
     house.wait_for_projectors()
+    house.wait_for_sealers()
     stream = house.brokers.compare(house.database_url) if house.brokers else None
     house.stop_roles()
     ledger = read(house.ledger)

@@ -40,6 +40,8 @@ class Saboteur:
             "provider": (self._kill_provider, 1),
             "PostgreSQL": (self._kill_postgres, 2),
             "PostgreSQL backend": (house.kill_backend, 1),
+            "sealer": (lambda: self._strike(self._random.choice(house.sealers)), 2),
+            "all sealers": (lambda: self._strike(*house.sealers), 1),
             "Redis": (self._kill_redis, 1),
             "Redis flushed": (house.flush_redis, 1),
         }

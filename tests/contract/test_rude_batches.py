@@ -68,9 +68,11 @@ async def test_files_that_are_gone_are_left_out_and_other_failures_are_not(
 ) -> None:
     rude.script = refuse(404)
     await batches.clear(BATCH, None)
+    assert await batches.results(BATCH, None) == {}
     rude.script = refuse(500)
-    with pytest.raises(Unavailable):
-        await batches.clear(BATCH, None)
+    for ask in (batches.clear, batches.results):
+        with pytest.raises(Unavailable):
+            await ask(BATCH, None)
 
 
 async def test_a_batch_that_cannot_be_cancelled_as_it_has_ended_is_left_as_it_is(

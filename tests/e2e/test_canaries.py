@@ -1,6 +1,7 @@
 """Nothing personal and nothing secret leaks: canaries go in wherever a client can put words, and are looked for.
 
-They are looked for in every table, every key of Redis and every file, before and after an erasure.
+They are looked for in every table, every key of Redis and every file, those of the database too, before and after an
+erasure.
 """
 
 import asyncio
@@ -17,13 +18,15 @@ import httpx2
 from infra.local.servers.process import free_port
 from infra.personal_data import REDIS_KEYS, TABLES
 from tests.support.accounts import open_account_in
+from tests.support.canaries import Canaries, files_of
 from tests.support.personal_data import columns_with, redis_keys, register_entry
 from tests.support.roles import environment, running
 from tests.support.servers import Database
 from tests.support.stores import open_store, rows
 from tests.support.waiting import wait_until
 
-CANARY = "canary4711"
+CANARIES = Canaries()
+CANARY = CANARIES.mark
 FRIEND = f"{CANARY}-friend@example.org"
 PASSWORD = f"{CANARY} umber cartwheel tenfold"
 
@@ -57,7 +60,7 @@ def live_a_little(client: httpx2.Client, database: Database) -> str:
             write(client, "POST", f"/v1/auth/{path}", {"email": email}, 202)
     write(client, "POST", "/v1/auth/verify", {"token": CANARY}, 403)
     write(client, "POST", "/v1/auth/reset-password", {"token": CANARY, "password": PASSWORD}, 403)
-    write(client, "POST", "/v1/auth/register", {**account, "password": CANARY}, 422)
+    write(client, "POST", "/v1/auth/register", {**account, "password": CANARY * 100}, 422)
     write(client, "POST", "/v1/auth/register", {**account, CANARY: CANARY}, 422)
     write(client, "POST", "/v1/auth/login", {"email": account["email"], "password": f"{CANARY} wrong"}, 401)
     client.headers["Authorization"] = f"Bearer {log_in(client, account['email'])}"
@@ -146,6 +149,7 @@ def check_register(database: Database, redis_url: str) -> None:
 def test_h7_canaries_are_readable_only_where_the_register_says_and_nowhere_once_erased(
     database: Database, redis_url: str, tmp_path: Path
 ) -> None:
+    heap, _ = files_of(database)
     with (
         running(database, redis_url, tmp_path, "api", "projector", "worker") as (url, roles),
         httpx2.Client(base_url=url, timeout=30, headers={"User-Agent": f"{CANARY}-browser"}) as client,
@@ -159,11 +163,16 @@ def test_h7_canaries_are_readable_only_where_the_register_says_and_nowhere_once_
         assert {topic for (topic,) in rows(database.admin_url, LOG_TOPICS)} >= ABOUT_ADDRESSES
         check_register(database, redis_url)
         assert mails_with_canaries(tmp_path) != []
+        rows(database.admin_url, "CHECKPOINT")
+        assert CANARIES.files_with(heap) != []
         erase_everything(database, redis_url, tmp_path)
         wait_until(lambda: mails_with_canaries(tmp_path) == [])
         assert [*columns_with(database.admin_url, CANARY)] == []
         assert [key for key, value in redis_keys(redis_url).items() if CANARY.encode() in value] == []
         assert client.get(document).status_code == 401  # its session has ended, too
+    for statement in ("VACUUM FULL", "CHECKPOINT"):
+        rows(database.admin_url, statement)
+    assert CANARIES.files_with(heap) == []
     logs = b"".join(role.log.read_bytes() for role in roles)
     assert b'"status":201' in logs
     assert set(re.findall(r"event: palimpsest\.(.+)\.v1", streamed)) >= ABOUT_ADDRESSES

@@ -37,7 +37,7 @@ from infra.replay.certificate import Certificate
 from infra.replay.certifying import certify, check
 from projections.kernel import read_models
 from tests.support import relaying
-from tests.support.canaries import Canaries, Field
+from tests.support.canaries import Canaries, Field, files_of
 from tests.support.given import NOW
 from tests.support.kafka import own_topics
 from tests.support.personal_data import redis_keys
@@ -47,7 +47,6 @@ from tests.support.servers import Database, RedisForTests, redis_admin
 from tests.support.stores import CALL, Opened, open_store, rows
 from tests.support.waiting import wait_until
 
-FOLDERS = "SELECT current_setting('data_directory'), oid FROM pg_database WHERE datname = current_database()"
 KEYS = "SELECT FROM data_keys WHERE wrapped IS NOT NULL"
 CLEAR = {(name, column) for name, place in TABLES.items() for column in place.clear}
 SHOWN = {get_topic(root) for model in read_models() if model.personal.clear for root in model.roots}
@@ -58,10 +57,18 @@ def quiet(done: int, goal: int) -> None:
     """Progress that is not shown."""
 
 
-def files_of(database: Database) -> tuple[Path, Path]:
-    """The folders of the files of a database, and of the write-ahead log of its server."""
-    [(folder, oid)] = rows(database.admin_url, FOLDERS)
-    return Path(folder) / "base" / str(oid), Path(folder) / "pg_wal"
+def remove_old_segments(database: Database) -> None:
+    """Have the server remove the segments of the write-ahead log that it needs no more, and not reuse them."""
+    for statement in ("ALTER SYSTEM SET wal_recycle = off", "SELECT pg_reload_conf()"):
+        rows(database.admin_url, statement)
+    wait_until(lambda: rows(database.admin_url, "SHOW wal_recycle") == [("off",)])
+    for statement in (
+        "SELECT pg_switch_wal()",
+        "CHECKPOINT",
+        "ALTER SYSTEM RESET wal_recycle",
+        "SELECT pg_reload_conf()",
+    ):
+        rows(database.admin_url, statement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +176,8 @@ async def test_no_canary_of_any_personal_field_outlives_an_erasure(database: Dat
     logged = set[Field]().union(*(canaries.found_in(file.read_bytes()) for file in canaries.files_with(wal)))
     assert {topic.partition(".")[0] for topic, _ in logged} <= SHOWN
     assert "email" not in {name for _, name in logged}
+    remove_old_segments(database)
+    assert canaries.files_with(heap, wal) == []
 
 
 def test_the_search_finds_a_canary_in_each_place(

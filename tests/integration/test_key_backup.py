@@ -1,7 +1,7 @@
 """Data keys are backed up apart from the log and for a week; those of people who were erased since do not come back."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from stat import S_IMODE
@@ -10,14 +10,21 @@ from uuid import UUID, uuid4
 import pytest
 from typer.testing import CliRunner, Result
 
+from adapters.files.local_files import LocalFiles
+from application.ports import FileInfo, Unavailable
 from application.privacy.erasure_list import ListErasure, list_erasure
+from domain.content import sharing
+from domain.content.document import Document
 from domain.identity.user import User
+from domain.privacy.address import Address
 from infra.bootstrap.files import open_files
 from infra.cli import keys as commands
+from infra.errors import SetupError
 from infra.sealing import key_backup
 from infra.settings.load import load
+from infra.settings.model import Settings
 from tests.support.environment import unset_settings
-from tests.support.given import NOW
+from tests.support.given import NOW, address_of, person
 from tests.support.servers import Database
 from tests.support.stores import CALL, KEK, make_key_file, open_store, rows
 
@@ -48,6 +55,10 @@ def backups_in(folder: Path) -> list[Path]:
     return [*folder.glob("data-keys-*.jsonl")]
 
 
+def drafts_in(folder: Path) -> list[Path]:
+    return [*folder.glob("data-keys-*.draft")]
+
+
 async def registered(database: Database, *names: str) -> list[User]:
     users = [
         User.register(id=uuid4(), email=f"{name}@example.org", name=name, password_hash="-", now=NOW) for name in names
@@ -75,14 +86,85 @@ async def test_keys_come_back_but_for_those_of_people_who_were_erased_since(data
     async with open_store(database.app_url) as opened:
         bob.erase(now=NOW)
         await opened.store.append([bob], CALL, None)
-    settings = load()
-    files = open_files(settings.files, settings.installation)
-    await list_erasure(ListErasure(stream_kind="user", stream_id=bob.id, erased_at=NOW), files)
+    await put_on_list(bob)
     rows(database.admin_url, "TRUNCATE data_keys")
     done = await run("restore", file)
     assert done.exit_code == 0, done.output
-    assert "3 data keys are restored. 1 streams that were erased since were erased again." in done.output
+    assert "1 data keys are restored, and 2 receipts of erased ones. 0 streams" in done.output
     assert [await name_of(database, user.id) for user in (ada, bob, eve)] == ["ada", "[erased]", "[erased]"]
+
+
+async def put_on_list(*users: User) -> None:
+    settings = load()
+    files = open_files(settings.files, settings.installation)
+    for user in users:
+        await list_erasure(ListErasure(stream_kind="user", stream_id=user.id, erased_at=NOW), files)
+
+
+def kept_keys(database: Database) -> list[UUID]:
+    return [id for (id,) in rows(database.admin_url, "SELECT subject_id FROM data_keys WHERE wrapped IS NOT NULL")]
+
+
+async def test_nothing_is_restored_if_the_list_of_erasures_cannot_be_read(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unavailable(self: LocalFiles, folder: str) -> AsyncIterator[FileInfo]:
+        raise Unavailable("The store of files")
+
+    await registered(database, "ada")
+    file = await backed_up(tmp_path / "keys")
+    rows(database.admin_url, "TRUNCATE data_keys")
+    monkeypatch.setattr(LocalFiles, "list", unavailable)
+    assert isinstance((await run("restore", file)).exception, SetupError)
+    assert kept_keys(database) == []
+
+
+async def test_a_restore_that_dies_has_brought_back_no_key_of_people_who_were_erased(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(settings: Settings) -> int:
+        raise KeyboardInterrupt
+
+    ada, bob, eve = await registered(database, "ada", "bob", "eve")
+    file = await backed_up(tmp_path / "keys")
+    async with open_store(database.app_url) as opened:
+        bob.erase(now=NOW)
+        await opened.store.append([bob], CALL, None)
+    await put_on_list(eve)  # the log is that of a backup, which does not know it
+    rows(database.admin_url, "TRUNCATE data_keys")
+    monkeypatch.setattr(commands, "repeat_erasures", die)
+    assert (await run("restore", file)).exit_code != 0
+    assert kept_keys(database) == [ada.id]
+    assert [await name_of(database, user.id) for user in (ada, bob, eve)] == ["ada", "[erased]", "[erased]"]
+
+
+@pytest.mark.parametrize("had_key", [False, True])
+async def test_a_restore_brings_back_the_key_that_an_address_got_after_its_erasure(
+    database: Database, tmp_path: Path, had_key: bool
+) -> None:
+    owner, id = person(1), address_of(person(2))
+    address = Address.erase(id=id, now=NOW)
+    async with open_store(database.app_url) as opened:
+
+        async def use() -> UUID:
+            shared = Document.create(id=uuid4(), owner_id=owner.user_id, title="A", content="", now=NOW)
+            sharing.share(shared, address_id=id, email="bob@example.org", role="viewer", by=owner, now=NOW)
+            await opened.store.append([shared], CALL, None)
+            return shared.id
+
+        documents = {await use()} if had_key else set()
+        await opened.store.append([address], CALL, None)
+        documents.add(await use())
+    file = await backed_up(tmp_path / "keys")
+    rows(database.admin_url, "TRUNCATE data_keys")
+    await run("restore", file)
+    assert id in kept_keys(database)
+    async with open_store(database.app_url) as opened:
+        address.erase_again(now=NOW)
+        await opened.store.append([address], CALL, None)
+    rows(database.admin_url, "TRUNCATE data_keys")
+    await run("restore", file)
+    assert {*kept_keys(database)} == documents
 
 
 async def test_a_key_that_is_there_stays_also_an_erased_one(database: Database, tmp_path: Path) -> None:
@@ -142,6 +224,23 @@ async def test_old_backups_are_removed_with_the_next_one_and_other_files_stay(
     kept = [file.read_text() for file in backups_in(tmp_path)]
     assert (len(kept), "new" in kept, "old" in kept) == (2, True, False)
     assert (tmp_path / "other.txt").exists()
+
+
+async def test_drafts_of_backups_that_were_killed_are_removed_like_backups(database: Database, tmp_path: Path) -> None:
+    for days in (8, 6):
+        made_at = datetime.now(UTC) - timedelta(days=days)
+        (tmp_path / made_at.strftime(key_backup.NAME)).with_suffix(".draft").write_text(str(days))
+    assert (await run("backup", tmp_path)).exit_code == 0
+    assert [file.read_text() for file in drafts_in(tmp_path)] == ["6"]
+
+
+async def test_a_file_whose_name_says_no_time_stays_and_is_named(database: Database, tmp_path: Path) -> None:
+    (tmp_path / "data-keys-old.jsonl").touch()
+    (tmp_path / (datetime.now(UTC) - timedelta(days=8)).strftime(key_backup.NAME)).touch()
+    done = await run("backup", tmp_path)
+    assert done.exit_code == 0, done.exception
+    assert "data-keys-old.jsonl is never removed" in done.output.replace("\n", "")
+    assert len(backups_in(tmp_path)) == 2
 
 
 async def test_keys_that_the_document_cannot_unwrap_are_refused(database: Database, tmp_path: Path) -> None:

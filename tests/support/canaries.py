@@ -19,6 +19,8 @@ from eventsourcing.utils import get_topic
 from domain.kernel import Root, events_of
 from infra.store.codec import layout_of
 from tests.support.lives import LIVES
+from tests.support.servers import Database
+from tests.support.stores import rows
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 MARK_LENGTH, PART_LENGTH, NUMBER_LENGTH = 16, 8, 3
@@ -27,6 +29,15 @@ LONG = 12_000
 
 Field = tuple[str, str]
 """The topic of an event, and the name of its field."""
+
+
+FOLDERS = "SELECT current_setting('data_directory'), oid FROM pg_database WHERE datname = current_database()"
+
+
+def files_of(database: Database) -> tuple[Path, Path]:
+    """The folders of the files of a database, and of the write-ahead log of its server."""
+    [(folder, oid)] = rows(database.admin_url, FOLDERS)
+    return Path(folder) / "base" / str(oid), Path(folder) / "pg_wal"
 
 
 def personal_fields() -> list[Field]:

@@ -56,9 +56,16 @@ data: {"variant":1,"text":"The otters"}
 id: 1-10
 event: end
 data: {"status":"done","result":"written","draft_reason":null,"failure":null,"refused":null,\
-"categories":[],"explanation":null,"ending":"complete","revision":2,"start":22,"end":32,"cost_micros":120}
+"categories":[],"explanation":null,"ending":"complete","is_sandbox":false,"revision":2,"start":22,"end":32,\
+"cost_micros":120}
 
 """
+
+END = (
+    *("status", "result", "draft_reason", "failure", "refused", "categories", "explanation", "ending", "is_sandbox"),
+    *("revision", "start", "end", "cost_micros"),
+)
+"""The fields of a generation that the event `end` has."""
 
 EVENT = {
     "type": "object",
@@ -204,8 +211,7 @@ def _batch_of(generation: Generation) -> dict[str, object]:
 
 
 def _end_of(generation: Generation) -> dict[str, object]:
-    names = "status result draft_reason failure refused categories explanation ending revision start end cost_micros"
-    return {name: getattr(generation, name) for name in names.split()}
+    return {name: getattr(generation, name) for name in END}
 
 
 Watch = Annotated[Watcher, Depends(Watcher)]
@@ -222,10 +228,10 @@ def streamed() -> dict[str, Any]:
 async def watch_generation(generation_id: UUID, query: Annotated[WatchQuery, Query()], watch: Watch) -> EventStream:
     """Watch a text being written, as server-sent events. Requires the asker role.
 
-    `attempt` announces that the text begins again, `text` has the next characters of a variant, `end` the outcome.
-    Until then a text is provisional: moderation judges it when it is complete. `withdrawn` names a variant that is
-    refused, or has failed: remove what came of it. `batch` says whether a text that is for one waits for it or is in
-    it, and when it is there at the latest. A client that reconnects with the last `id`, to any server, gets each
-    character of an attempt once.
+    `attempt` announces that the text begins again, `text` has the next characters of a variant, `end` the outcome;
+    its `is_sandbox` says that no model wrote the text, but a stand-in for one. Until the end a text is provisional:
+    moderation judges it when it is complete. `withdrawn` names a variant that is refused, or has failed: remove what
+    came of it. `batch` says whether a text that is for one waits for it or is in it, and when it is there at the
+    latest. A client that reconnects with the last `id`, to any server, gets each character of an attempt once.
     """
     return await watch.follow(generation_id, query)

@@ -1,7 +1,7 @@
 -- Destroys the sealed fields of all jobs about these subjects (infra/jobs/encoding.py), and ends the jobs: nothing
 -- can perform them any more. One that runs is asked to end, and is stopped within seconds.
 --
--- Only erase_keys calls it: no role may execute it.
+-- Only erase_keys and enqueue_jobs call it: no role may execute it.
 CREATE OR REPLACE FUNCTION erase_jobs(subjects uuid[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

@@ -87,6 +87,30 @@ def test_admins_see_the_history_of_a_team_with_who_did_it(api: Api, ada: Account
     assert bob.client.get(f"{team}/history").status_code == 403
 
 
+def test_admins_of_a_team_see_what_an_auditor_read_of_it(api: Api, ada: Account, olga: Account) -> None:
+    """Its state, and that of its document; a viewer sees neither."""
+    bob = api.account("pro")
+    team = ada.write("POST", "/v1/teams", 201, json={"name": "Watch", "slug": "history-watch"}).headers["Location"]
+    ada.write("POST", f"{team}/invitations", json={"email": bob.email, "role": "viewer"})
+    bob.write("POST", f"{team}/invitations/accept")
+    team_id = team.rpartition("/")[2]
+    text = {"title": "Log", "content": "1", "team_id": team_id}
+    document_id = ada.write("POST", "/v1/documents", 201, json=text).json()["id"]
+    for read in (f"team/{team_id}", f"document/{document_id}"):
+        assert olga.client.get(f"/v1/audit/states/{read}").status_code == 200
+    followed(api, ada)
+    reads = items(ada, f"{team}/history", type="audit.history_read", actor=olga.id)
+    assert [(each["operation"], each["read_topic"], each["read_id"]) for each in reads] == [
+        ("audit_state", "document", document_id),
+        ("audit_state", "team", team_id),
+    ]
+    assert {each["actor_id"] for each in reads} == {str(olga.id)}
+    assert items(ada, f"{team}/history")[:2] == reads
+    followed(api, bob)
+    refused = bob.client.get(f"{team}/history", params={"type": "audit.history_read"})
+    assert (refused.status_code, str(olga.id) in refused.text) == (403, False)
+
+
 def test_a_user_does_not_learn_that_an_auditor_read_of_a_legal_hold(api: Api, ada: Account, olga: Account) -> None:
     """Others hear nothing of a hold."""
     hold = api.send(AskForHold(subject_kind="user", subject_id=ada.id, reason="Court of Otterton", by="Kim"))

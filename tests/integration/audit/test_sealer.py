@@ -333,6 +333,34 @@ def test_notifications_that_came_meanwhile_make_an_idle_sealer_look_once(
     assert len(looked) <= 6
 
 
+def test_a_sealer_that_is_behind_pauses_only_while_others_append(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses, pause_after, step = list[tuple[bool, bool]](), sealer.pause_after, SealingSession.step
+    others_append = Event()
+
+    def remember(took: float, *, has_backlog: bool, appended: bool) -> float:
+        pauses.append((has_backlog, appended))
+        return pause_after(took, has_backlog=has_backlog, appended=appended)
+
+    def step_beside_others(self: SealingSession, held: Callable[[], bool]) -> int:
+        if others_append.is_set():
+            rows(database.admin_url, f"NOTIFY {APPENDED_CHANNEL}")
+        return step(self, held)
+
+    monkeypatch.setattr(sealing_session, "PAGE_EVENTS", 100)
+    monkeypatch.setattr(sealer, "pause_after", remember)
+    monkeypatch.setattr(SealingSession, "step", step_beside_others)
+    for size, grows in ((250, False), (500, True)):
+        fill(database, 250)
+        pauses.clear()
+        (others_append.set if grows else others_append.clear)()
+        with Running(database, tmp_path / "kept"):
+            wait_until(sealed(database, size))
+        assert pauses[:2] == [(True, grows)] * 2
+    require_one_history(database)
+
+
 def set_back(database: Database, edges: list[tuple[Any, ...]]) -> None:
     """Set log and tree back to 10 events, as a restored backup does. `edges`: those of that time."""
     with psycopg.connect(database.admin_url) as connection:

@@ -12,6 +12,7 @@ from infra.jobs.inspection import JobStatus, list_jobs
 from infra.jobs.manager import QueueManager
 from infra.jobs.retry import DONE, Outcome, Status
 from infra.postgres.connect import connect
+from infra.postgres.migrate import MIGRATIONS
 from tests.support.jobs import OpenedJobs, register
 from tests.support.stores import rows
 
@@ -19,6 +20,7 @@ DEAD = Outcome(Status.DEAD, error="JobFailed")
 LATER = Outcome(Status.WAITING)
 SEALED = "SELECT id FROM jobs.procrastinate_jobs WHERE args ? 'sealed' ORDER BY id"
 ERASE_JOBS = "SELECT palimpsest.erase_jobs(%s::uuid[])"
+ERASED_KEY = "INSERT INTO data_keys (subject_id, kek_id, erased_at, receipt) VALUES (%s, 'kek', now(), '')"
 ADA, BOB = uuid4(), uuid4()
 
 
@@ -94,3 +96,31 @@ async def test_jobs_about_others_stay(jobs: OpenedJobs) -> None:
     rows(jobs.admin_url, ERASE_JOBS, [BOB])
     assert len(rows(jobs.admin_url, SEALED)) == 3
     assert states(jobs) == ["done", "dead", "running", "waiting"]
+
+
+async def test_a_job_about_a_user_who_was_erased_before_ends_at_once_with_nothing_sealed(jobs: OpenedJobs) -> None:
+    ada = uuid4()
+    rows(jobs.admin_url, ERASED_KEY, ada)
+    await jobs.queue.enqueue(Visit(number=1, user_id=ada, address_id=BOB), Visit(number=2, user_id=BOB, address_id=BOB))
+    assert states(jobs) == ["erased", "waiting"]
+    assert len(rows(jobs.admin_url, SEALED)) == 1
+
+
+async def test_a_job_about_an_address_that_is_used_again_after_its_erasure_stays(jobs: OpenedJobs) -> None:
+    address = uuid4()
+    rows(jobs.admin_url, ERASED_KEY, address)
+    rows(jobs.admin_url, "INSERT INTO stored_events VALUES (%s, 1, 'address.erased', '', 1, now())", address)
+    await jobs.queue.enqueue(Visit(number=1, user_id=BOB, address_id=address))
+    assert states(jobs) == ["waiting"]
+
+
+async def test_of_the_release_before_dead_jobs_are_discarded_and_others_get_their_subjects(jobs: OpenedJobs) -> None:
+    await lived(jobs, ADA)
+    rows(jobs.admin_url, "UPDATE jobs.procrastinate_jobs SET args = args - 'subjects'")
+    rows(jobs.admin_url, "DROP INDEX jobs.sealed_jobs")
+    rows(jobs.admin_url, (MIGRATIONS / "0020_subjects_of_jobs.sql").read_text())
+    assert states(jobs) == ["done", "cancelled", "running", "waiting"]
+    assert len(rows(jobs.admin_url, SEALED)) == 2
+    rows(jobs.admin_url, ERASE_JOBS, [ADA])
+    assert states(jobs) == ["done", "cancelled", "cancelling", "erased"]
+    assert rows(jobs.admin_url, SEALED) == []

@@ -64,7 +64,6 @@ def test_the_verifier_asks_for_the_witnesses_that_the_reader_trusts() -> None:
 def test_a_quorum_says_how_many_of_the_witnesses_are_enough() -> None:
     both = [ONE_KEY, TWO_KEY]
     assert Witnesses(both, 1).require(COSIGNED) == [SAID]
-    assert Witnesses(both, 0).require(NOTE) == []
     for quorum in (2, None):
         with pytest.raises(ProofError, match="1 of your witnesses have cosigned the checkpoint, and not 2"):
             Witnesses(both, quorum).require(COSIGNED)
@@ -97,9 +96,17 @@ def test_the_verifier_as_a_program(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "6 is one argument too many." in run(NOTE, "5", "6", code=1)
     kept = tmp_path / "kept"
     kept.write_text(COSIGNED)
-    said = run("\n".join(export(NOTE)), "--kept", str(kept), "--witness", ONE_KEY, "--quorum", "0")
-    assert said.splitlines()[:2] == [SAID, "The log continues the checkpoint of 1 events that was kept."]
+    said = run("\n".join(export(COSIGNED)), "--kept", str(kept), "--witness", ONE_KEY)
+    assert said.splitlines()[:3] == [SAID, SAID, "The log continues the checkpoint of 1 events that was kept."]
     assert "Only an export" in run(proof(NOTE), "--kept", str(kept), code=1)
+
+
+@pytest.mark.parametrize("quorum", [0, -1])
+def test_a_quorum_below_one_of_the_witnesses_would_ask_for_nothing_and_is_refused(quorum: int) -> None:
+    with pytest.raises(ProofError, match="--quorum: at least 1 of the witnesses must have cosigned"):
+        Witnesses([ONE_KEY], quorum)
+    with pytest.raises(SetupError, match="--quorum: at least 1 of the witnesses must have cosigned"):
+        policy_of([ONE_KEY], quorum)
 
 
 def test_our_commands_ask_for_the_same() -> None:
@@ -111,7 +118,7 @@ def test_our_commands_ask_for_the_same() -> None:
     assert not policy.is_met(NOTE)
     assert not policy.is_met(FALSE)
     assert not policy_of([ONE_KEY, TWO_KEY], None).is_met(COSIGNED)
-    assert policy_of(None, None) == WitnessPolicy([], 0)
+    assert policy_of(None, None) == policy_of(None, 0) == WitnessPolicy([], 0)
     assert policy_of([ONE_KEY, ONE_KEY], None).quorum == 1
     with pytest.raises(SetupError, match="--quorum: there are 1 witnesses"):
         policy_of([ONE_KEY], 2)

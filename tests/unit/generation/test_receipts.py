@@ -114,3 +114,12 @@ async def test_only_the_asker_sees_the_receipt() -> None:
     assert (await receipt(studio.store, studio.ada, asked.id)).attempts == []
     with pytest.raises(NotFound):
         await receipt(studio.store, bob, asked.id)
+
+
+@pytest.mark.parametrize("is_sandbox", [False, True])
+async def test_a_receipt_says_whether_a_model_wrote_the_text(is_sandbox: bool) -> None:
+    studio = await Studio().open()
+    studio.provider.scripts = [["Otters.", AnswerEnd("complete", Usage(100, 10), is_sandbox)]]
+    asked = await studio.ask_for()
+    await studio.work()
+    assert (await receipt(studio.store, studio.ada, asked.id)).is_sandbox is is_sandbox

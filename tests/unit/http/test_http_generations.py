@@ -53,11 +53,11 @@ class Page:
             WithholdText(generation_id=self.id, attempt=1, refused=refused, categories=categories, used=used)
         )
 
-    async def finish(self, *texts: str, attempt: int = 1, refusals: Sequence[VariantRefusal] = ()) -> None:
+    async def finish(
+        self, *texts: str, attempt: int = 1, refusals: Sequence[VariantRefusal] = (), is_sandbox: bool = False
+    ) -> None:
         """Answer the attempt: one text for each variant; an empty one has failed."""
-        answers = [
-            VariantAnswer(text, "complete", 10, 2, is_sandbox=False) if text else TextUse(0, 0) for text in texts
-        ]
+        answers = [VariantAnswer(text, "complete", 10, 2, is_sandbox) if text else TextUse(0, 0) for text in texts]
         await self._send(RecordAnswer(generation_id=self.id, attempt=attempt, answers=answers, refusals=refusals))
         await self.api.partial_texts.remove(self.id, attempt)
 
@@ -203,6 +203,14 @@ async def test_a_watcher_gets_the_attempt_the_text_and_the_end(api: HttpApi) -> 
     [text, end] = await page.events("1-7")
     assert text == ("1-12", "text", {"variant": 1, "text": "swim."})
     assert (end[0], end[1], end[2]["status"], end[2]["result"]) == ("1-12", "end", "done", "written")
+    assert not end[2]["is_sandbox"]
+
+
+async def test_the_end_of_the_stream_says_that_no_model_wrote_the_text(api: HttpApi) -> None:
+    page = await ask(api)
+    await page.start()
+    await page.finish("Otters swim.", is_sandbox=True)
+    assert (await page.events())[-1][2]["is_sandbox"]
 
 
 async def test_a_watcher_who_reconnects_gets_each_character_of_an_attempt_once(api: HttpApi) -> None:
