@@ -155,7 +155,7 @@ class CancelGeneration(Command[GenerationView]):
 
 
 class RetryGeneration(Command[GenerationView]):
-    """Ask again for the text of a generation that failed or was cancelled."""
+    """Ask again for the text of a generation that failed, is dead or was cancelled, or whose draft was discarded."""
 
     id: UUID
 

@@ -33,7 +33,7 @@ BatchState = Literal["waiting", "submitted"]
 """The text waits for the next batch of its model; or the provider has it in a batch."""
 
 MAX_TRIES = 6
-"""The number of tries of one request."""
+"""The number of tries of one request: the first one, and five repeats."""
 
 RUNNING_TIME = timedelta(minutes=20)
 """The longest time of an attempt."""

@@ -8,7 +8,11 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncGenerator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, nullcontext
+from dataclasses import replace
+from math import ceil
+from statistics import median
 from unittest.mock import patch
 from uuid import UUID
 
@@ -33,10 +37,10 @@ from infra.postgres.database import Database
 from infra.settings.model import Settings
 from infra.telemetry.logs import configure_logging
 from tests.bench import ours, processes
-from tests.bench.clients import Job, run
+from tests.bench.clients import Job, Result, run
 from tests.bench.clients import request as http_request
 from tests.bench.harness import Bench, Row, against, below, told
-from tests.bench.http import DOCUMENTS, Services, open_services
+from tests.bench.http import DOCUMENTS, Services, Side, open_services, reads
 from tests.bench.job_process import BUSY_PLACES, BUSY_QUEUE, BUSY_SECONDS, WORKER, HoldPlace, codec
 from tests.support.jobs import keys_fit
 from tests.support.servers import Database as DatabaseForTests
@@ -44,6 +48,8 @@ from tests.support.servers import open_folder
 from tests.support.waiting import wait_until
 
 CLIENTS, REQUESTS, REQUEST_GOAL = 64, 2_000, 200.0
+READERS, READ_SECONDS, MAX_SLOWER = 16, 0.1, 1.5
+"""The readers of other routes, the time from one request of each to its next, and how much slower they may become."""
 JOBS, BATCH, JOB_GOAL = 2_000, 50, 300.0
 BUSY, MAX_DELAY_MILLISECONDS = 10_000, 3_000.0
 
@@ -72,6 +78,7 @@ def rows(bench: Bench) -> Iterator[Row]:
     """Each by itself."""
     with open_folder() as folder, open_services(bench, folder) as services:
         yield from _requests(bench, services)
+        yield from _reads_beside(bench, services)
     rates = [_generated(bench) for _ in range(bench.rounds)]
     goal = [JOB_GOAL] * bench.rounds
     yield against("generations through two workers; beside it the goal", "jobs/s", rates, goal, 1)
@@ -84,16 +91,48 @@ def _requests(bench: Bench, services: Services) -> Iterator[Row]:
     """`POST .../generate` by clients who each have a document of their own."""
     results = []
     for _ in range(bench.rounds):
-        users = services.users(CLIENTS)
-        each = max(1, bench.count(REQUESTS) // CLIENTS)
-        documents = [(services.own(write, user_id), token) for user_id, token in users]
-        asked = [[_ask(id, token) for _ in range(each)] for id, token in documents]
-        results.append(run(Job(services.port, asked, 60, once=True)))
+        results.append(run(_asking(services, bench.count(REQUESTS) // CLIENTS)))
         assert results[-1].failures == 0
     goal = [REQUEST_GOAL] * bench.rounds
     name = f"requests of generations, {CLIENTS} clients"
     yield against(f"{name}; beside it the goal", "requests/s", [result.rate for result in results], goal, 1)
     yield told(f"{name}: p95", "ms", results[-1].percentile(0.95))
+
+
+def _reads_beside(bench: Bench, services: Services) -> Iterator[Row]:
+    """`GET` of documents, quiet and beside as many requests of generations as the goal says, by turns."""
+    seconds = bench.seconds(3)
+    _, requests = reads(services, READERS)
+    reading = Job(services.port, requests, seconds, interval=READ_SECONDS)
+    quiet, busy = (Side(lambda: run(reading)) for _ in range(2))
+    interval, asked = CLIENTS / REQUEST_GOAL, list[Result]()
+
+    def beside_requests() -> float:
+        asking = replace(_asking(services, ceil(seconds / interval)), interval=interval)
+        processes.wait_for_projector(services.database)
+        with ThreadPoolExecutor(1) as threads:
+            beside = threads.submit(run, asking)
+            rate = busy()
+            asked.append(beside.result())
+        # What the projector has left to do must not burden the next turn.
+        processes.wait_for_projector(services.database)
+        return rate
+
+    bench.in_turns(quiet, beside_requests)
+    assert sum(result.failures for result in (*asked, *busy.results, *quiet.results)) == 0
+    alone, beside = quiet.percentiles(0.95), busy.percentiles(0.95)
+    name = f"GET {DOCUMENTS}/{{id}}, {READERS / READ_SECONDS:.0f}/s, beside requests of generations"
+    yield told(f"{name}: these requests", "requests/s", median(result.rate for result in asked[1:]))
+    yield told(f"{name}: p95", "ms", median(beside))
+    slower = [busy_one / quiet_one for quiet_one, busy_one in zip(alone, beside, strict=True)]
+    yield below(f"{name}: p95, by that without", "times", slower, MAX_SLOWER)
+
+
+def _asking(services: Services, each: int) -> Job:
+    """Clients who each have a document of their own, and ask for so many texts for it."""
+    documents = [(services.own(write, user_id), token) for user_id, token in services.users(CLIENTS)]
+    asked = [[_ask(id, token) for _ in range(max(1, each))] for id, token in documents]
+    return Job(services.port, asked, 60, once=True)
 
 
 def _ask(document_id: UUID, token: str) -> bytes:

@@ -230,7 +230,7 @@ async def cancel_generation(generation_id: UUID, send: Send) -> Answer:
     ),
 )
 async def retry_generation(generation_id: UUID, send: Send) -> Answer:
-    """Ask again for a text that failed or was cancelled. Requires the asker role."""
+    """Ask again for a text that failed, is dead or was cancelled, or was discarded. Requires the asker role."""
     return await send(RetryGeneration(id=generation_id), at="/v1/generations/{}", complete=_placed(send))
 
 
