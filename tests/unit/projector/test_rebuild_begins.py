@@ -35,8 +35,8 @@ async def test_a_rebuild_begins_with_an_empty_table_whatever_an_earlier_one_has_
     async def drop(_: object, name: str) -> None:
         done.append(("drop", name))
 
-    async def create(_: object, statements: object, version: int) -> None:
-        done.append(("create", version))
+    async def create(_: object, statements: object, model: Notes) -> None:
+        done.append(("create", model.version))
 
     monkeypatch.setattr(rebuilding, "drop", drop)
     monkeypatch.setattr(rebuilding, "create", create)
