@@ -25,7 +25,8 @@ def encode_prompts(entry: CatalogueModel, prompts: Sequence[Prompt]) -> bytes:
 
 def _line(entry: CatalogueModel, prompt: Prompt) -> bytes:
     url, body = ENDPOINTS[entry.api], request_body(entry, prompt)
-    return json.dumps({"custom_id": prompt.request_id, "method": "POST", "url": url, "body": body}).encode() + b"\n"
+    line = {"custom_id": prompt.request_id, "method": "POST", "url": url, "body": body}
+    return json.dumps(line, ensure_ascii=False).encode() + b"\n"  # escaped, a character may take three times the bytes
 
 
 def decode_results(files: Iterable[bytes], *, is_sandbox: bool) -> dict[str, BatchResult]:

@@ -5,10 +5,10 @@ was begun is found again by this id, whatever died meanwhile (`batch_following.p
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 from uuid import UUID
 
 from application.generation.attempting import Attempt, request_name, store
@@ -39,12 +39,14 @@ from application.ports import (
 from domain.generation.generation import Generation
 from domain.kernel import Party
 
+T = TypeVar("T")
+
 MAX_TEXTS = 500
 """The most texts of a batch."""
 MAX_CHARACTERS = 16_000_000
 """So many characters of prompts fill a batch: the job has them in memory."""
-MAX_OUTPUT_TOKENS = 2_000_000
-"""So many tokens of answers fill a batch: the file of its results must be read whole."""
+MAX_OUTPUT_TOKENS = 1_000_000
+"""So many tokens of answers fill a batch: the file of its results is read whole, and may have some 60 bytes of each."""
 AT_ONCE = 10
 """Attempts that are started, or settled, at the same time."""
 SUBMIT_TIME = timedelta(minutes=10)
@@ -152,6 +154,19 @@ class _Lane:
         return plan.prompt is None or plan.refused is not None or plan.prompt.key == self.key
 
 
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """A generation that waits, and what its attempt is to send."""
+
+    generation: Generation
+    plan: AttemptPlan
+
+    @property
+    def prompts(self) -> list[Prompt]:
+        """Those of all its variants."""
+        return [] if self.plan.prompt is None else [self.plan.prompt] * self.generation.variants
+
+
 @dataclass
 class _Filling:
     """A batch that is being put together: its attempts that have started, and their prompts."""
@@ -160,11 +175,32 @@ class _Filling:
     begun_at: datetime
     prompts: list[Prompt] = field(default_factory=list)
 
-    @property
-    def is_full(self) -> bool:
-        characters = sum(len(message.text) for prompt in self.prompts for message in prompt.messages)
-        output = sum(prompt.max_output_tokens for prompt in self.prompts)
-        return len(self.prompts) >= MAX_TEXTS or characters >= MAX_CHARACTERS or output >= MAX_OUTPUT_TOKENS
+    def fitting(self, ready: Sequence[_Planned]) -> int:
+        """Return how many of them, from the first one on, have room. One that is too large has a batch of its own."""
+        prompts = [*self.prompts]
+        for count, each in enumerate(ready):
+            if prompts and not _have_room([*prompts, *each.prompts]):
+                return count
+            prompts += each.prompts
+        return len(ready)
+
+
+def _have_room(prompts: Sequence[Prompt]) -> bool:
+    """Return whether a batch may have these prompts."""
+    characters = sum(len(message.text) for prompt in prompts for message in prompt.messages)
+    output = sum(prompt.max_output_tokens for prompt in prompts)
+    return len(prompts) <= MAX_TEXTS and characters <= MAX_CHARACTERS and output <= MAX_OUTPUT_TOKENS
+
+
+async def _ends(work: Iterable[Awaitable[T]]) -> list[T | BaseException]:
+    """Return the results of work that is done at the same time, or why there are none."""
+    return await asyncio.gather(*work, return_exceptions=True)
+
+
+def _sorted_out(ids: Sequence[UUID], ends: Sequence[T | BaseException]) -> tuple[list[T], dict[UUID, BaseException]]:
+    """Return the results, and the failures by what they are about."""
+    failures = {id: end for id, end in zip(ids, ends, strict=True) if isinstance(end, BaseException)}
+    return [end for end in ends if not isinstance(end, BaseException)], failures
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,19 +225,30 @@ class BatchStarter:
         """
         lane, filling = await self._lane(waiting[0]), _Filling(new_id(), self.clock())
         for first in range(0, len(waiting), AT_ONCE):
-            some = waiting[first : first + AT_ONCE]
-            starts = [self._start(each.id, filling.id, lane) for each in some]
-            started = await asyncio.gather(*starts, return_exceptions=True)
-            filling.prompts += [prompt for prompts in started if isinstance(prompts, list) for prompt in prompts]
-            failures = {each.id: end for each, end in zip(some, started, strict=True) if isinstance(end, BaseException)}
-            await self._withdraw(filling.id, failures)
+            ids = [each.id for each in waiting[first : first + AT_ONCE]]
+            plans, failures = _sorted_out(ids, await _ends(self._plan(id, lane) for id in ids))
+            left = [each for each in plans if each is not None]
+            while left:
+                if not (count := filling.fitting(left)):
+                    await self._send(filling, lane)
+                    filling = _Filling(new_id(), self.clock())
+                    continue
+                failures |= await self._start_all(left[:count], filling, lane)
+                left = left[count:]
             passing = [failure for id, failure in failures.items() if not self.failures.is_noted(id, failure)]
-            if passing or filling.is_full:
+            if passing:
                 await self._send(filling, lane)
-                filling = _Filling(new_id(), self.clock())
             for failure in passing:
                 raise failure
         await self._send(filling, lane)
+
+    async def _start_all(self, ready: Sequence[_Planned], filling: _Filling, lane: _Lane) -> dict[UUID, BaseException]:
+        """Start attempts in a batch. Returns why some are not in it."""
+        starting = (self._start(each, filling.id, lane) for each in ready)
+        started, failures = _sorted_out([each.generation.id for each in ready], await _ends(starting))
+        filling.prompts += [prompt for prompts in started for prompt in prompts]
+        await self._withdraw(filling.id, failures)
+        return failures
 
     async def _lane(self, first: BatchedGeneration) -> _Lane:
         """Ask whether the provider takes batches with this key.
@@ -220,18 +267,21 @@ class BatchStarter:
             return _Lane(first.model, payer, key, is_refused=True)
         return _Lane(first.model, payer, key, is_refused=False)
 
-    async def _start(self, id: UUID, batch_id: UUID, lane: _Lane) -> list[Prompt]:
-        """Start the attempt of a generation. Returns its prompts; none: it is for another lane, or has ended."""
+    async def _plan(self, id: UUID, lane: _Lane) -> _Planned | None:
+        """Return the plan of a generation; None: it is for another lane, or has ended."""
         generation = await self.events.load(Generation, id)
         if generation is None or generation.batch != "waiting":
-            return []
+            return None
         canary = canary_of(self.digests, id)
         plan = await planned(generation, canary, self.events, self.moderation, generation.writer)
-        if not lane.takes(generation, plan):
-            return []
+        return _Planned(generation, plan) if lane.takes(generation, plan) else None
+
+    async def _start(self, ready: _Planned, batch_id: UUID, lane: _Lane) -> list[Prompt]:
+        """Start the attempt of a generation. Returns its prompts; none: it has ended."""
+        generation, plan = ready.generation, ready.plan
         prompt_tokens = 0 if plan.prompt is None else await self.tokens.count(plan.prompt.messages)
         command = StartAttempt(
-            generation_id=id,
+            generation_id=generation.id,
             round=generation.round,
             lost_tokens=0,
             prompt_tokens=prompt_tokens,
@@ -240,7 +290,9 @@ class BatchStarter:
             batch_id=batch_id,
         )
         known = KnownRoots(generation, *([] if plan.document is None else [plan.document]))
-        state = await store(self.send, command, f"{batch_key(id, batch_id)}:start", generation.asker_id, known)
+        state = await store(
+            self.send, command, f"{batch_key(generation.id, batch_id)}:start", generation.asker_id, known
+        )
         if state.attempt is None or plan.prompt is None:
             return []
         return [

@@ -111,6 +111,27 @@ async def test_a_full_batch_is_followed_by_another(monkeypatch: pytest.MonkeyPat
     assert [len(studio.server.lines(batch)) for batch in studio.server.batches.values()] == [2, 1]
 
 
+@pytest.mark.parametrize(
+    ("cap", "most", "sizes"),
+    [
+        ("MAX_TEXTS", 5, [4, 2]),
+        ("MAX_TEXTS", 1, [2, 2, 2]),
+        ("MAX_CHARACTERS", 50_000, [4, 2]),
+        ("MAX_OUTPUT_TOKENS", 5 * OUTPUT, [4, 2]),
+    ],
+)
+async def test_what_would_overfill_a_batch_is_in_the_next_one(
+    cap: str, most: int, sizes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studio = await opened()
+    for _ in range(3):
+        prompt = "Otters. " * (10_000 // 8)
+        await studio.ask_for_batch(target="draft", variants=2, prompt=prompt, max_output_tokens=OUTPUT)
+    monkeypatch.setattr(f"application.generation.batching.{cap}", most)
+    await studio.submit()
+    assert [len(studio.server.lines(batch)) for batch in studio.server.batches.values()] == sizes
+
+
 async def test_variants_are_lines_of_the_same_batch() -> None:
     studio = await opened()
     studio.server.write = lambda line: result_of(line, f"Otters {line['custom_id'][-1]}.")
