@@ -121,8 +121,9 @@ def events(
         last, left, closed = after, limit or UNBOUNDED, 0
         while left and (page := await log.trail.search(wanted, last, min(left, PAGE_EVENTS))):
             unsealed = await _unsealed(log.core, page) if unseal else None
-            await log.record_page("audit events", wanted, last, len(page))
-            for view in await event_views(log.trail, page, unsealed=unsealed):
+            views = await event_views(log.trail, page, unsealed=unsealed)
+            await log.record_views("audit events", wanted, last, views)
+            for view in views:
                 does_not_open = unsealed is not None and view.error is None and view.position not in unsealed
                 _print_line(replace(view, error=DOES_NOT_OPEN) if does_not_open else view)
                 closed += does_not_open

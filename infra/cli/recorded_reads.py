@@ -1,6 +1,6 @@
 """Reads by operators: they name an account that is an auditor's, and each read is recorded before it is shown."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,7 +13,7 @@ from application.audit_reads import RecordAuditRead
 from application.identity.auditing import NoSuchAccount
 from application.ports import Actor, CommandContext, EventFilter
 from application.travel.subjects import Subjects, concerned
-from application.travel.views import event_views
+from application.travel.views import EventView, event_views
 from domain.audit.audit_read import AuditRead
 from domain.identity.claims import email_claim
 from domain.identity.user import User
@@ -61,17 +61,20 @@ class OperatorRead:
         )
         await self.core.bus({}).send(read, CommandContext(actor=Actor(self.user_id), correlation_id=uuid7()))
 
-    async def record_page(self, command: str, wanted: EventFilter, after: int, number: int) -> None:
-        """Record that the first events after a position are read, among those that are wanted.
+    async def record_views(self, command: str, wanted: EventFilter, after: int, views: Sequence[EventView]) -> None:
+        """Record that events after a position are read, among those that are wanted.
 
         Events that only say what auditors have read are not recorded once more: that would be one more of them.
         """
-        if self.user_id is None:
-            return
-        views = await event_views(self.trail, await self.trail.search(wanted, after, number))
         if any(view.topic != AuditRead.TOPIC for view in views):
-            filters = {**asdict(wanted), "after": after, "events": number}
+            filters = {**asdict(wanted), "after": after, "events": len(views)}
             await self.record(command, concerned(views), filters=filters)
+
+    async def record_page(self, command: str, wanted: EventFilter, after: int, number: int) -> None:
+        """Record the same of a reader that has no views: the first events after the position are looked up."""
+        if self.user_id is not None:
+            views = await event_views(self.trail, await self.trail.search(wanted, after, number))
+            await self.record_views(command, wanted, after, views)
 
 
 @asynccontextmanager
