@@ -41,6 +41,14 @@ def violated(evidence: Evidence) -> set[Check]:
     return {check for _, check in CHECKS if any(verdict is not True for verdict in check(evidence))}
 
 
+def require_holding(checks: Sequence[tuple[int, Check]], evidence: Evidence) -> None:
+    """Check that these checks hold, and that each has looked at something."""
+    for _, check in checks:
+        verdicts = list(check(evidence))
+        assert len(verdicts) >= 3, check.__name__
+        assert set(verdicts) == {True}, check.__name__
+
+
 def needs_rebuilt(expected: set[Check]) -> bool:
     """Whether read models must be rebuilt to see the expected checks fail; to see that all hold, they must."""
     return not expected or rebuilt_read_models_equal_live_ones in expected

@@ -4,12 +4,12 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 
-from tests.support.certificates import HOST, Certificates
+from tests.support.certificates import Certificates
+from tests.support.threaded_server import QuietHandler, serving
 
 
 @dataclass
@@ -36,7 +36,7 @@ def siem_server(folder: Path) -> Iterator[SiemServer]:
     certificates = Certificates.make(folder)
     state = SiemServer("", certificates.authority)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         """Answers as the state says."""
 
         protocol_version = "HTTP/1.1"
@@ -48,8 +48,7 @@ def siem_server(folder: Path) -> Iterator[SiemServer]:
             if what == "stall":
                 state.over.wait(30)
             if isinstance(what, str):
-                self.close_connection = True
-                self.connection.close()
+                self.cut()
                 return
             if what < 300:
                 state.confirmed += [json.loads(line) for line in body.splitlines()]
@@ -58,19 +57,6 @@ def siem_server(folder: Path) -> Iterator[SiemServer]:
             self.send_header("Location", state.url)
             self.end_headers()
 
-        def log_message(self, *_: Any) -> None:
-            """Print nothing."""
-
-    server = ThreadingHTTPServer((HOST, 0), Handler)
-    server.daemon_threads = True
-    server.socket = certificates.server().wrap_socket(server.socket, server_side=True)
-    state.url = f"https://{HOST}:{server.server_address[1]}/history"
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
+    with serving(Handler, state.over, certificates.server()) as url:
+        state.url = f"{url}/history"
         yield state
-    finally:
-        state.over.set()
-        server.shutdown()
-        server.server_close()
-        thread.join(10)

@@ -4,9 +4,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Lock, Thread
-from typing import Any
+from threading import Event, Lock
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -15,8 +13,8 @@ from infra.audit.notes import LogCheckpoint, VerifierKey
 from infra.audit.tree import ProofRefused, require_consistency
 from infra.audit.witnessing import Witness
 from tests.support.sealing import SIGNER
+from tests.support.threaded_server import QuietHandler, serving
 
-HOST = "127.0.0.1"
 TIME = 1_796_040_300
 """When it cosigns, in seconds since 1970, unless a test says so."""
 
@@ -88,7 +86,7 @@ def witness_server(name: str = "witness.example/w1") -> Iterator[WitnessServer]:
     """Run a witness meanwhile."""
     state = WitnessServer(name)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         """Answers as the state says."""
 
         def do_POST(self) -> None:
@@ -98,8 +96,7 @@ def witness_server(name: str = "witness.example/w1") -> Iterator[WitnessServer]:
             if what == "stall":
                 state.over.wait(30)
             if isinstance(what, str):
-                self.close_connection = True
-                self.connection.close()
+                self.cut()
                 return
             status, text = what
             self.send_response(status)
@@ -108,18 +105,5 @@ def witness_server(name: str = "witness.example/w1") -> Iterator[WitnessServer]:
             self.end_headers()
             self.wfile.write(text.encode())
 
-        def log_message(self, *_: Any) -> None:
-            """Print nothing."""
-
-    server = ThreadingHTTPServer((HOST, 0), Handler)
-    server.daemon_threads = True
-    state.url = f"http://{HOST}:{server.server_address[1]}"
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
+    with serving(Handler, state.over) as state.url:
         yield state
-    finally:
-        state.over.set()
-        server.shutdown()
-        server.server_close()
-        thread.join(10)
