@@ -163,12 +163,14 @@ class CacheSpec:
 class PersonalData:
     """What rows say about people, and how an erasure removes it.
 
-    `clear`: the columns in which words of people are readable as stored; tests compare it with the tables.
+    `clear`: the columns in which words of people are readable as stored; tests compare it with the tables. `sampled`:
+    those of them that PostgreSQL may sample, as plans of queries need to know how common a value is.
     """
 
     content: str
     purge: str
     clear: frozenset[str] = frozenset()
+    sampled: frozenset[str] = frozenset()
 
 
 class ReadModel:

@@ -49,7 +49,7 @@ async def ensure_tables(connection: Connection, models: Iterable[ReadModel]) -> 
 async def create(connection: Connection, statements: Statements, model: ReadModel) -> None:
     """Create an empty table without key and indexes, and its checkpoint at position 0."""
     await connection.execute(CREATE_CHECKPOINT, [statements.name, model.version])
-    for statement in [statements.create(), *statements.leave_unsampled(model.personal.clear)]:
+    for statement in [statements.create(), *statements.bound_statistics(model.personal)]:
         await connection.execute(statement)
 
 

@@ -21,7 +21,7 @@ from infra.postgres.arrays import (
     UuidLists,
     Uuids,
 )
-from projections.kernel import POSITION, Key, Row, StoredTable, Totals
+from projections.kernel import POSITION, Key, PersonalData, Row, StoredTable, Totals
 
 SCHEMA = "read"
 NEXT = "__next"
@@ -78,10 +78,19 @@ class Statements:
         ]
         return sql.SQL("CREATE TABLE {} ({})").format(self._at(), sql.SQL(", ").join(lines))
 
-    def leave_unsampled(self, columns: Iterable[str]) -> list[sql.Composed]:
-        """Keeps values of these columns out of the statistics of PostgreSQL, which would outlive their rows."""
+    def bound_statistics(self, personal: PersonalData) -> list[sql.Composed]:
+        """Keeps words of people out of the statistics of PostgreSQL, which would outlive their rows.
+
+        Where plans need them, PostgreSQL samples the table again at its next look, a minute by default, after any
+        change.
+        """
         leave = sql.SQL("ALTER TABLE {} ALTER COLUMN {} SET STATISTICS 0")
-        return [leave.format(self._at(), sql.Identifier(column)) for column in sorted(columns)]
+        left_out = sorted(personal.clear - personal.sampled)
+        renew = sql.SQL("ALTER TABLE {} SET (autovacuum_analyze_threshold = 0, autovacuum_analyze_scale_factor = 0)")
+        return [
+            *(leave.format(self._at(), sql.Identifier(column)) for column in left_out),
+            *([renew.format(self._at())] if personal.sampled else []),
+        ]
 
     def create_key(self) -> sql.Composed:
         """Adds the primary key. After a load this is cheaper than keeping the key up to date row by row."""

@@ -29,7 +29,7 @@ class TableTarget:
     async def create(self) -> None:
         """Create the table."""
         statements = self.writer.statements
-        for statement in [statements.create(), *statements.leave_unsampled(self.writer.model.personal.clear)]:
+        for statement in [statements.create(), *statements.bound_statistics(self.writer.model.personal)]:
             await self._connection.execute(statement)
 
     async def add(self, rows: list[tuple[Key, Row]], events: Sequence[RecordedEvent], poisons: list[Poison]) -> None:

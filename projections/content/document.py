@@ -82,7 +82,10 @@ class DocumentDetails(ReadModel):
     version = 3
     roots = (Document,)
     personal = PersonalData(
-        "titles, texts and tags", "the event document.erased drops the row", frozenset({"title", "content", "tags"})
+        "titles, texts and tags",
+        "the event document.erased drops the row; tags leave the statistics of PostgreSQL within minutes",
+        frozenset({"title", "content", "tags"}),
+        sampled=frozenset({"tags"}),
     )
     table = Table(
         "document",
